@@ -1,0 +1,91 @@
+"""A Run is long work that one iterates: it reports progress, can be paused, stopped and cancelled, and has a result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from napari_ganseg.errors import Cancelled
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a Run stands: `done` of `total` steps, and what it is doing, in words."""
+
+    done: int
+    total: int
+    doing: str = ""
+
+
+class Controls:
+    """What the work itself sees of its Run: it asks between steps whether to go on."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._stop = threading.Event()
+        self._cancel = threading.Event()
+
+    def check(self) -> None:
+        """Wait while paused; raise Cancelled when the user cancelled."""
+        self._go.wait()
+        if self._cancel.is_set():
+            raise Cancelled("Cancelled; nothing was kept.")
+
+    @property
+    def is_stopping(self) -> bool:
+        """The user wants the best so far, soon."""
+        return self._stop.is_set()
+
+
+class Run(Generic[T]):
+    """Long work, made by a function that yields Progress and returns the result.
+
+    Iterate it for Progress values, or ask for `.result`, which runs it to its end. Controls are thread-safe.
+    """
+
+    def __init__(self, work: Callable[[Controls], Generator[Progress, None, T]]) -> None:
+        self._controls = Controls()
+        self._steps = work(self._controls)
+        self._result: list[T] = []
+
+    def __iter__(self) -> Iterator[Progress]:
+        while True:
+            try:
+                progress = next(self._steps)
+            except StopIteration as end:
+                if not self._result:
+                    self._result.append(end.value)
+                return
+            yield progress
+
+    def pause(self) -> None:
+        """Hold at the next step until `resume`."""
+        self._controls._go.clear()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._controls._go.set()
+
+    def stop(self) -> None:
+        """End soon and keep the best so far."""
+        self._controls._stop.set()
+        self._controls._go.set()
+
+    def cancel(self) -> None:
+        """End soon and keep nothing; whoever iterates gets Cancelled."""
+        self._controls._cancel.set()
+        self._controls._go.set()
+
+    @property
+    def result(self) -> T:
+        """What the work made; runs it to the end first where that has not happened."""
+        for _ in self:
+            pass
+        if not self._result:
+            raise Cancelled("The run ended without a result.")
+        return self._result[0]
