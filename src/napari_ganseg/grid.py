@@ -13,7 +13,6 @@ from napari_ganseg.errors import GeometryError
 from napari_ganseg.volume import Affine, Array, Grid, LabelMap, Volume
 
 G = TypeVar("G", Volume, LabelMap)
-Undo = Callable[[Grid], Grid]
 
 
 def resample(grid: G, spacing_mm: Sequence[float]) -> tuple[G, Callable[[G], G]]:
@@ -67,19 +66,22 @@ def crop(grid: G, box: Sequence[slice]) -> tuple[G, Callable[[LabelMap], LabelMa
     return new, undo
 
 
-def pad(grid: G, shape: Sequence[int], value: float = 0) -> tuple[G, Callable[[G], G]]:
+def pad(grid: G, shape: Sequence[int], value: float | None = 0) -> tuple[G, Callable[[G], G]]:
     """Grow a volume or label map to at least `shape`, evenly on both sides; undo cuts it back.
 
     Args:
         grid: what to grow.
         shape: voxels wanted per spatial axis; axes that are larger already stay.
-        value: what the new voxels hold.
+        value: what the new voxels hold; None repeats the edge, which makes no border a network could see.
     """
     missing = [max(0, want - have) for want, have in zip(shape, grid.shape, strict=True)]
     before = [m // 2 for m in missing]
     widths = [(b, m - b) for b, m in zip(before, missing, strict=True)]
     lead = [(0, 0)] * (grid.array.ndim - grid.spatial_ndim)
-    array = np.pad(grid.array, lead + widths, constant_values=value)
+    if value is None:
+        array = np.pad(grid.array, lead + widths, mode="edge")
+    else:
+        array = np.pad(grid.array, lead + widths, constant_values=value)
     new = grid.derive(array=array, affine=shifted(grid.affine, [-b for b in before]))
     inside = tuple(slice(b, b + n) for b, n in zip(before, grid.shape, strict=True))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from napari_ganseg.errors import Cancelled
@@ -14,11 +14,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a Run stands: `done` of `total` steps, and what it is doing, in words."""
+    """Where a Run stands: `done` of `total` steps, what it is doing in words, and figures by name (loss, Dice)."""
 
     done: int
     total: int
     doing: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Controls:

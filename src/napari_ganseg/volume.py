@@ -182,9 +182,11 @@ def column_lengths(affine: Affine) -> tuple[float, ...]:
 
 
 def check_affine(affine: Affine) -> None:
-    """Raise GeometryError unless the affine is finite, of sensible size and invertible."""
+    """Raise GeometryError unless the affine is a finite, invertible 4 x 4 of sensible size."""
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.abs(affine).max() > 1e6:
         raise GeometryError("The orientation is invalid: its affine is not finite or absurdly large.")
+    if not np.array_equal(affine[3], (0, 0, 0, 1)):
+        raise GeometryError("The orientation is invalid: the last row of its affine is not 0 0 0 1.")
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if lengths.min() < 1e-6 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
         raise GeometryError("The orientation is invalid: its affine is singular.")

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_ganseg.errors import FileError
-from napari_ganseg.io.names import shown
+from napari_ganseg.io.names import amount, shown
 
 
 @contextmanager
@@ -25,22 +25,23 @@ def replacing(path: Path, *, needed: int = 0) -> Iterator[Path]:
     Raises:
         FileError: no space, no permission, or no such folder.
     """
-    temporary = path.with_name(f".{path.name[:100]}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name[:40]}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         check_space(path.parent, needed)
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-        sync_folder(path.parent)
     except OSError as error:
         raise FileError(f"Cannot write {shown(path)}: {reason(error, path.parent, needed)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+    with suppress(OSError):  # some network disks cannot; the file itself is safe
+        sync_folder(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all."""
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes whole or not at all."""
     with replacing(path, needed=len(content)) as temporary:
         temporary.write_bytes(content)
 
@@ -71,8 +72,9 @@ def sync_folder(folder: Path) -> None:
 def reason(error: OSError, folder: Path, needed: int) -> str:
     """Say what hindered a write, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        free = shutil.disk_usage(folder).free
-        return f"the disk is full ({needed / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free). Free some space; nothing was changed."
+        cause = "no file may be that large there" if error.errno == errno.EFBIG else "the disk is full"
+        room = f"{amount(needed)} needed, {amount(shutil.disk_usage(folder).free)} free"
+        return f"{cause} ({room}). Free some space, or choose another folder; nothing was changed."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "you have no permission to write there. Choose another folder."
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,12 +18,15 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from napari_ganseg.errors import FileError, GansegError
-from napari_ganseg.io.names import shown
+from napari_ganseg.io.names import amount, shown
 
+GZIP = b"\x1f\x8b\x08"
 MAX_TAIL = 2**20  # bytes that may follow the image; more is no padding
 MAX_DEFLATE = 1032  # deflate cannot shrink further than this (zlib's documentation)
 MEMORY_SHARE = 0.6  # of the free memory, for one image
+LOOKED_AT = 200  # entries of a folder, to tell whether it holds DICOM
 
+Stream = BinaryIO | gzip.GzipFile
 READ_ERRORS = (
     OSError, EOFError, zlib.error, ValueError, KeyError, OverflowError, MemoryError, TypeError, ImageFileError,
     HeaderDataError,
@@ -33,34 +38,35 @@ def opening(path: str | Path) -> Iterator[None]:
     """Turn whatever goes wrong inside into one FileError that begins with `Cannot open FILE:`."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise FileError(f"Cannot open {shown(path)}: missing file {shown(error.filename or path)}.") from error
-    except PermissionError as error:
-        raise FileError(f"Cannot open {shown(path)}: you have no permission to read it.") from error
-    except GansegError as error:
-        raise FileError(f"Cannot open {shown(path)}: {error}") from error
-    except gzip.BadGzipFile as error:
-        raise FileError(f"Cannot open {shown(path)}: {gzip_fault(error)}") from error
-    except zlib.error as error:
-        raise FileError(f"Cannot open {shown(path)}: the compressed data are damaged ({error}).") from error
-    except EOFError as error:
-        text = "the compressed file ends too early (download again)."
-        raise FileError(f"Cannot open {shown(path)}: {text}") from error
-    except MemoryError as error:
-        raise FileError(f"Cannot open {shown(path)}: there is not enough memory.") from error
-    except READ_ERRORS as error:
-        text = str(error) or type(error).__name__
-        raise FileError(f"Cannot open {shown(path)}: it cannot be read ({text}).") from error
+    except (*READ_ERRORS, GansegError) as error:
+        raise FileError(f"Cannot open {shown(path)}: {fault(error, path)}") from error
 
 
-def gzip_fault(error: gzip.BadGzipFile) -> str:
-    """Say in words what Python's gzip found."""
-    if "CRC" in str(error) or "length" in str(error):
-        return "the compressed data are damaged (checksum differs)."
-    return "the compressed data are followed by something else, or damaged (download again)."
+def fault(error: Exception, path: str | Path) -> str:
+    """Say in words what went wrong."""
+    match error:
+        case GansegError():
+            return str(error)
+        case FileNotFoundError():
+            return f"missing file {shown(error.filename or path)}."
+        case PermissionError():
+            return "you have no permission to read it."
+        case gzip.BadGzipFile() if "CRC" in str(error) or "length" in str(error):
+            return "the compressed data are damaged (checksum differs)."
+        case gzip.BadGzipFile():
+            return "the compressed data are damaged or followed by something else (download again)."
+        case zlib.error():
+            return "the compressed data are damaged (download again)."
+        case EOFError():
+            return "the compressed file ends too early (download again)."
+        case MemoryError():
+            return "there is not enough memory."
+        case OSError():
+            return f"it cannot be read ({error.strerror or error})."
+    return f"it cannot be read ({str(error) or type(error).__name__})."
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> Stream:
     """Open a regular file, inflated when its content (not its name) is gzip.
 
     Raises:
@@ -76,23 +82,23 @@ def open_regular(path: Path) -> BinaryIO:
     with open(path, "rb") as file:
         start = file.read(512)
     check_start(start)
-    return gzip.open(path, "rb") if start[:2] == b"\x1f\x8b" else open(path, "rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if start.startswith(GZIP) else open(path, "rb")
 
 
 def check_start(start: bytes) -> None:
     """Refuse by name what people mistake for a NIfTI file."""
-    text = start.lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head")) or (text.startswith(b"<?xml") and b"<html" in text):
         raise FileError("this is a web page, not an image (download the file itself).")
     if text.startswith(b"version https://git-lfs"):
-        raise FileError("this is a git-LFS pointer, not an image (run 'git lfs pull').")
+        raise FileError("this is an LFS pointer, not an image (run 'git lfs pull').")
     if start[128:132] == b"DICM":
         raise FileError("this is a DICOM file, not NIfTI; convert its folder with dcm2niix or 3D Slicer first.")
 
 
 def directory_fault(path: Path) -> str:
     """Say what to do with a folder: mostly someone dropped a DICOM series."""
-    for entry in sorted(path.iterdir())[:20]:
+    for entry in islice(path.rglob("*"), LOOKED_AT):
         if entry.is_file():
             with open(entry, "rb") as file:
                 if file.read(132)[128:] == b"DICM":
@@ -100,57 +106,60 @@ def directory_fault(path: Path) -> str:
     return "this is a folder, not a NIfTI file; open the files in it one by one, or convert DICOM with dcm2niix."
 
 
-def check_size(path: Path, *, start: int, size: int, is_gzip: bool) -> None:
+def check_size(stream: Stream, *, start: int, size: int, needed: int) -> None:
     """Compare what the header promises with the file and the memory, before anything is allocated.
 
     Args:
-        path: the file that holds the voxels.
+        stream: the file that holds the voxels.
         start: where the voxels begin, in bytes of the inflated file.
         size: how many bytes they take.
-        is_gzip: whether the file is compressed.
+        needed: how many bytes of memory reading takes.
     """
-    on_disk = os.stat(path).st_size
-    if is_gzip and start + size > MAX_DEFLATE * on_disk:
-        raise FileError(f"the file is damaged: {start + size:,} bytes expected, it cannot hold more than "
-                        f"{MAX_DEFLATE * on_disk:,}.")  # fmt: skip
-    if not is_gzip and start + size > on_disk:
+    free, on_disk = free_memory(), os.fstat(stream.fileno()).st_size
+    if size > psutil.virtual_memory().total:
+        raise FileError(f"{amount(size)} are needed; limit {amount(MEMORY_SHARE * free)}.")
+    if isinstance(stream, gzip.GzipFile):
+        if start + size > MAX_DEFLATE * on_disk:
+            raise EOFError
+    elif start + size > on_disk:
         raise FileError(f"the file is damaged: {start + size:,} bytes expected, {on_disk:,} found.")
-    if not is_gzip and on_disk > start + size + MAX_TAIL:
+    elif on_disk > start + size + MAX_TAIL:
         raise FileError(f"the header does not fit the file: {start + size:,} bytes expected, {on_disk:,} found.")
-    check_memory(size)
+    if needed > MEMORY_SHARE * free:
+        raise FileError(f"needs {amount(needed)}, {amount(free)} free. Open a crop?")
 
 
-def check_memory(size: int) -> None:
-    """Refuse an image that would need more than a good part of the free memory."""
+def free_memory() -> int:
+    """Bytes this process may still take."""
     free = psutil.virtual_memory().available
-    if size > MEMORY_SHARE * free:
-        raise FileError(f"it needs {amount(size)} of memory, {amount(free)} are free (limit "
-                        f"{amount(MEMORY_SHARE * free)}). Close other programs, or crop the image first.")  # fmt: skip
+    if sys.platform != "win32":
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            free = min(free, limit - psutil.Process().memory_info().vms)
+    return max(0, int(free))
 
 
-def amount(size: float) -> str:
-    """Bytes for people: 8.0 GB, 70.4 TB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
+def read_exactly(stream: Stream, size: int) -> bytearray:
+    """Read `size` bytes.
 
-
-def read_exactly(stream: BinaryIO, size: int) -> bytearray:
-    """Read `size` bytes or raise EOFError with what was found."""
+    Raises:
+        FileError: the stream ends before.
+    """
     buffer = bytearray(size)
     view, done = memoryview(buffer), 0
+    expected = stream.tell() + size
     while done < size:
-        got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        got = stream.readinto(view[done:])  # type: ignore[union-attr]
         if not got:
-            raise FileError(f"the file is damaged: {size:,} bytes of voxels expected, {done:,} found.")
+            raise FileError(f"the file is damaged: {expected:,} bytes expected, {stream.tell():,} found.")
         done += got
     return buffer
 
 
-def read_to_end(stream: BinaryIO) -> int:
-    """Read the rest, so that the gzip checksum is compared; return how long it was.
+def read_to_end(stream: Stream) -> None:
+    """Read the rest, so that the gzip checksum is compared.
 
     Raises:
         FileError: more follows than padding could be.
@@ -160,4 +169,3 @@ def read_to_end(stream: BinaryIO) -> int:
         tail += len(chunk)
         if tail > MAX_TAIL:
             raise FileError("the header does not fit the file: much more data follow than it says.")
-    return tail

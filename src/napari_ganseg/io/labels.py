@@ -44,11 +44,14 @@ def label_table(classes: Iterable[LabelClass]) -> bytes:
 def parse_label_table(extensions: bytes) -> tuple[LabelClass, ...]:
     """Classes in the first Caret label table among a file's extension bytes; nothing where it is damaged."""
     begin, end = extensions.find(b"<CaretExtension"), extensions.find(b"</CaretExtension>")
-    if begin < 0 or end < begin or b"<!" in extensions[begin:end].replace(b"<![CDATA[", b""):
+    if begin < 0 or not begin < end < begin + MAX_SIDECAR:
+        return ()
+    text = extensions[begin:end].decode("utf-8", "replace") + "</CaretExtension>"
+    if "<!" in text.replace("<![CDATA[", ""):  # no document type, so no entities
         return ()
     try:
-        root = ElementTree.fromstring(extensions[begin:end].decode("utf-8", "replace") + "</CaretExtension>")
-        return tuple(class_from_xml(e) for e in root.iter("Label") if int(e.get("Key", "0")) != 0)
+        labels = ElementTree.fromstring(text).iter("Label")
+        return tuple(c for c in map(class_from_xml, labels) if 0 < abs(c.value) < 2**31)
     except (ElementTree.ParseError, ValueError):
         return ()
 
@@ -93,14 +96,15 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) and content.get("software") == MARK else {}
+    is_ours = isinstance(content, dict) and content.get("software") == MARK
+    return content if is_ours and isinstance(content.get("provenance", {}), dict) else {}
 
 
 def classes_of(sidecar: dict[str, Any], extensions: bytes) -> tuple[LabelClass, ...]:
-    """Classes from the sidecar, else from the label table, else none; sorted, one per value."""
+    """Classes from the file's own label table, else from the sidecar, else none; sorted, one per value."""
     listed = sidecar.get("classes")
-    found = [c for c in map(class_from_json, listed) if c] if isinstance(listed, list) else []
-    classes = found or parse_label_table(extensions)
+    beside = [c for c in map(class_from_json, listed) if c] if isinstance(listed, list) else []
+    classes = parse_label_table(extensions) or beside
     return tuple(sorted({c.value: c for c in classes}.values(), key=lambda c: c.value))
 
 

@@ -1,4 +1,4 @@
-"""File names in messages and beside one another."""
+"""File names and sizes in messages, and names beside one another."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ IMAGE_SUFFIXES = (".nii.gz", ".nii", ".hdr", ".img", ".hdr.gz", ".img.gz")
 def shown(path: str | Path) -> str:
     """Name of a file as it may stand in a message: control, bidirectional and undecodable characters are escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in Path(path).name or str(path))
+
+
+def amount(size: float) -> str:
+    """Bytes for people: 8.0 GB, 70.4 TB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
 
 
 def stem(path: str | Path) -> str:

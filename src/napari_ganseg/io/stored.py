@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -37,7 +38,8 @@ class StoredGrid:
         """Bring the file's voxels (i, j, k) or (i, j, k, channel) to (z, y, x), (y, x), or channels first."""
         stored = stored.reshape(self.shape + stored.shape[3:])
         lead = tuple(range(3, stored.ndim))
-        array = stored.transpose(lead + self.axes)[(..., *self._steps())]
+        index: tuple[Any, ...] = (..., *self._steps())
+        array = stored.transpose(lead + self.axes)[index]
         if self.ndim == 2:
             array = array[..., 0, :, :]
         return np.ascontiguousarray(array)
@@ -72,7 +74,8 @@ def orient(affine: Affine, ndim: int) -> tuple[tuple[int, int, int], tuple[bool,
     Returns:
         `axes` and `flips` of StoredGrid.
     """
-    orientation = nib.orientations.io_orientation(affine)
+    library: Any = nib.orientations
+    orientation = library.io_orientation(affine)
     towards = {int(world): file for file, world in enumerate(orientation[:, 0])}
     axes = [towards[world] for world in (2, 1, 0)]
     if ndim == 2:

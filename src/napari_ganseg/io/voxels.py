@@ -8,7 +8,7 @@ from napari_ganseg.errors import FileError
 from napari_ganseg.volume import Array, smallest_integers
 
 MAX_NOT_FINITE = 0.05  # a larger share of NaN or infinite voxels is no scan
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+MAX_OFF_WHOLE = 1e-3  # scaled labels may miss a whole number by rounding
 
 
 def image_values(raw: Array, slope: float, inter: float) -> tuple[Array, list[str]]:
@@ -20,16 +20,13 @@ def image_values(raw: Array, slope: float, inter: float) -> tuple[Array, list[st
     Raises:
         FileError: values beyond float32, or more than 5 % of them not finite.
     """
-    if slope == 1 and inter == 0 and raw.dtype.kind in "iu":
+    if raw.dtype.kind in "iu" and (slope, inter) == (1, 0):
         return narrow(raw), []
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = raw.astype(np.float64) * slope + inter
-        is_bad = ~np.isfinite(scaled)
-        if np.abs(scaled[~is_bad]).max(initial=0.0) > FLOAT32_MAX:
-            raise FileError("values do not fit 32-bit floats.")
-        if scaled[np.isfinite(raw)].size and not np.isfinite(scaled[np.isfinite(raw)]).all():
-            raise FileError("values do not fit 32-bit floats.")
-    return repaired(scaled.astype(np.float32), is_bad)
+    values = scaled(raw, slope, inter)
+    is_bad = ~np.isfinite(values)
+    if (is_bad & np.isfinite(raw)).any():
+        raise FileError("values do not fit 32-bit floats.")
+    return repaired(values, is_bad)
 
 
 def narrow(raw: Array) -> Array:
@@ -41,17 +38,25 @@ def narrow(raw: Array) -> Array:
     return raw.astype(np.float32)
 
 
+def scaled(raw: Array, slope: float, inter: float) -> Array:
+    """Compute slope * raw + inter in float64, slice by slice to save memory, and keep it in float32."""
+    values = np.empty_like(raw, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        for k in range(raw.shape[-1]):
+            values[..., k] = raw[..., k].astype(np.float64) * slope + inter
+    return values
+
+
 def repaired(values: Array, is_bad: Array) -> tuple[Array, list[str]]:
-    """Replace NaN and infinite voxels by the smallest finite value, as long as they are few."""
+    """Replace NaN and infinite voxels, in place, by the smallest finite value, as long as they are few."""
     count = int(is_bad.sum())
     if count == 0:
         return values, []
+    verb = "voxels are" if count > 1 else "voxel is"
     if count > MAX_NOT_FINITE * values.size:
         share = 100 * count / values.size
-        raise FileError(f"{count:,} voxels ({share:.0f} %) are NaN or infinite; this is no scan.")
-    values = values.copy()
+        raise FileError(f"{count:,} {verb} NaN or infinite ({share:.0f} %); this is no scan.")
     values[is_bad] = least = values[~is_bad].min()
-    verb = "voxels are" if count > 1 else "voxel is"
     return values, [f"{count:,} {verb} NaN or infinite; replaced by {least:g} (shown in layer metadata)."]
 
 
@@ -59,18 +64,18 @@ def label_values(raw: Array, slope: float, inter: float) -> Array:
     """Labels: whole numbers in the smallest integer type; floats that hold whole numbers are accepted.
 
     Raises:
-        FileError: a value is not a whole number, or does not fit 32 bits.
+        FileError: a value is not a whole number.
+        GeometryError: a value does not fit 32 bits.
     """
-    if slope == 1 and inter == 0 and raw.dtype.kind in "iu":
+    is_scaled = (slope, inter) != (1, 0)
+    if raw.dtype.kind in "iu" and not is_scaled:
         return smallest_integers(raw)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = raw.astype(np.float64) * slope + inter
-    if not np.isfinite(values).all():
-        raise FileError("it holds NaN or infinite values; labels are whole numbers.")
-    whole = np.rint(values)
-    is_off = np.abs(values - whole) > 1e-3
+    with np.errstate(all="ignore"):
+        values = raw.astype(np.float64) * slope + inter if is_scaled else raw
+        whole = np.rint(values)
+        is_off = ~(np.abs(values - whole) <= MAX_OFF_WHOLE)
     if is_off.any():
         raise FileError(f"it holds the value {values[is_off][0]:g}; labels are whole numbers.")
-    if np.abs(whole).max(initial=0.0) > 2**31 - 1:
-        raise FileError(f"it holds the value {np.abs(whole).max():g}; labels fit 32-bit integers.")
+    if (most := float(np.abs(whole).max())) > 2**31 - 1:
+        raise FileError(f"it holds the value {most:g}; labels fit 32-bit integers.")
     return smallest_integers(whole.astype(np.int64))

@@ -5,22 +5,30 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-from napari_ganseg.errors import FileError
-from napari_ganseg.io.atomic import replacing, write_bytes
-from napari_ganseg.io.header import decode, find_affine
+from napari_ganseg.errors import FileError, GansegError, UsageError
+from napari_ganseg.io.atomic import write_bytes
+from napari_ganseg.io.header import decode
 from napari_ganseg.io.labels import CARET_CODE, colour_for, is_ours, label_table, sidecar_bytes
+from napari_ganseg.io.load import PAIR
 from napari_ganseg.io.names import shown, sidecar_path
+from napari_ganseg.io.orientation import find_affine, shear_note
 from napari_ganseg.io.stored import StoredGrid
-from napari_ganseg.volume import Array, LabelClass, LabelMap, Volume
+from napari_ganseg.io.voxels import narrow
+from napari_ganseg.volume import Affine, Array, LabelClass, LabelMap, Volume
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".nii.gz", ".nii")
+ORIENTATION_FIELDS = (
+    "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
+    "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
 
 
 def write(path: str | Path, content: Volume | LabelMap) -> Path:
@@ -38,12 +46,14 @@ def write(path: str | Path, content: Volume | LabelMap) -> Path:
 
     Raises:
         FileError: the path is the scan the labels came from, the folder cannot be written, the disk is full.
+        UsageError: a volume of something other than real numbers.
     """
     target = Path(path)
     check_target(target, content.stored)
     if isinstance(content, LabelMap):
+        sidecar = sidecar_bytes(content)
         save(target, label_image(content))
-        write_sidecar(sidecar_path(target), content)
+        write_sidecar(sidecar_path(target), sidecar)
     else:
         save(target, volume_image(content))
     return target
@@ -78,104 +88,74 @@ def is_same_file(first: Path, second: Path) -> bool:
 
 def label_image(labels: LabelMap) -> Any:
     """The nibabel image of a label map: on the stored grid, or in RAS where there is none."""
-    array, header, affine = place(labels.array, labels)
-    image = image_like(header, array, affine)
+    stored = labels.stored
+    if isinstance(stored, StoredGrid) and stored.holds(labels.array):
+        image = image_like(stored_header(stored), stored.to_stored(labels.array))
+    else:
+        image = ras_image(labels.array, labels.affine, labels.spatial_ndim)
     image.header.set_intent("label", name="")
-    image.header["cal_min"], image.header["cal_max"] = 0, 0
     classes = labels.classes or tuple(LabelClass(v, labels.name_of(v), colour_for(v)) for v in labels.counts())
     if classes:
-        image.header.extensions.append(nib.nifti1.Nifti1Extension(CARET_CODE, label_table(classes)))
+        nifti1: Any = nib.nifti1
+        image.header.extensions.append(nifti1.Nifti1Extension(CARET_CODE, label_table(classes)))
+    return image
+
+
+def stored_header(stored: StoredGrid) -> Any:
+    """The source's header in this machine's byte order; it claims no orientation where its own is invalid."""
+    header = decode(stored.header, is_pair=PAIR.fullmatch(stored.path.name) is not None).as_byteswapped("<")
+    try:
+        find_affine(header, trust_orientation=True)
+    except GansegError:
+        header["qform_code"] = header["sform_code"] = 0
+    return header
+
+
+def image_like(header: Any, array: Array) -> Any:
+    """A single-file image of an integer array, of the header's NIfTI version and with its orientation fields."""
+    kind: Any = nib.Nifti2Image if header.sizeof_hdr == 540 else nib.Nifti1Image
+    image = kind(array, None)
+    for name in ORIENTATION_FIELDS:
+        image.header[name] = header[name]
     return image
 
 
 def volume_image(volume: Volume) -> Any:
-    """The nibabel image of a volume, in RAS; channels come last."""
-    array = volume.array.astype(np.int16 if volume.array.dtype == np.bool_ else volume.array.dtype, copy=False)
-    if array.dtype in (np.float16, np.float64, np.int64, np.uint64):
-        array = array.astype(np.float32)
-    if volume.has_channels:
-        return ras_image(np.moveaxis(array, 0, -1), volume.affine, volume.spatial_ndim)
+    """The nibabel image of a volume, in RAS; channels are NIfTI's fifth axis, since the fourth is time."""
+    array = volume.array
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"A volume holds real numbers; this one holds {array.dtype}.")
+    dtypes = {"b": np.uint8, "f": np.float32}
+    array = array.astype(dtypes[array.dtype.kind]) if array.dtype.kind in dtypes else narrow(array)
     return ras_image(array, volume.affine, volume.spatial_ndim)
 
 
-def place(array: Array, labels: LabelMap) -> tuple[Array, Any, Any]:
-    """Array, source header (or None) and affine (None: the header's own) for a label map."""
-    stored = labels.stored
-    if isinstance(stored, StoredGrid) and stored.holds(array):
-        header = usable_header(stored)
-        if header is not None:
-            return stored.to_stored(array), header, None
-    if labels.spatial_ndim == 2:
-        array = array[np.newaxis]
-    return array.transpose(2, 1, 0), None, labels.affine[:, [2, 1, 0, 3]]
-
-
-def usable_header(stored: StoredGrid) -> Any | None:
-    """The source's header in this machine's byte order, or None where its orientation cannot be trusted."""
-    is_pair = stored.path.name.lower().endswith((".hdr", ".img", ".hdr.gz", ".img.gz"))
-    header, is_analyze = decode(stored.header, is_pair)
-    if is_analyze:
-        return None
-    try:
-        find_affine(header.copy(), trust_orientation=True)
-    except FileError:
-        return None
-    return header.as_byteswapped("<")
-
-
-def image_like(header: Any | None, array: Array, affine: Any | None) -> Any:
-    """A single-file image of an integer array with the orientation fields of `header`."""
-    if header is None:
-        return ras_image(array, affine, array.ndim, is_transposed=True)
-    kind = nib.Nifti2Image if int(header.sizeof_hdr) == 540 else nib.Nifti1Image
-    fresh = kind.header_class(header.binaryblock, endianness="<", check=False)
-    keep = {name: header[name].copy() for name in ORIENTATION_FIELDS if name in header.keys()}
-    fresh.set_data_dtype(array.dtype)
-    fresh["dim"] = 1
-    fresh["dim"][: array.ndim + 1] = (array.ndim, *array.shape)
-    fresh["magic"] = kind.header_class.single_magic
-    fresh["vox_offset"] = 0
-    fresh["scl_slope"], fresh["scl_inter"] = 1, 0
-    image = kind(array, None, fresh)
-    for name, value in keep.items():
-        image.header[name] = value
-    return image
-
-
-ORIENTATION_FIELDS = (
-    "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
-    "qoffset_z", "srow_x", "srow_y", "srow_z",
-)  # fmt: skip
-
-
-def ras_image(array: Array, affine: Any, ndim: int, *, is_transposed: bool = False) -> Any:
-    """A fresh NIfTI-1 image whose sform and qform are the affine, in millimetres."""
-    if not is_transposed:
-        lead = array if ndim == 3 else array[np.newaxis]
-        array = lead.transpose(2, 1, 0, *range(3, lead.ndim))
-        affine = np.asarray(affine)[:, [2, 1, 0, 3]]
-    image = nib.Nifti1Image(np.ascontiguousarray(array), affine)
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
+def ras_image(array: Array, affine: Affine, ndim: int) -> Any:
+    """A fresh image of (z, y, x), (y, x), or channels first, in millimetres; a sheared grid has an sform alone."""
+    channels_last = np.moveaxis(array, 0, -1) if array.ndim > ndim else array
+    spatial = channels_last.transpose(*range(ndim)[::-1], *range(ndim, array.ndim))
+    if array.ndim > ndim:
+        spatial = spatial.reshape((*spatial.shape[:ndim], *(1,) * (4 - ndim), spatial.shape[-1]))
+    nifti_affine = affine[:, [2, 1, 0, 3]]
+    kind: Any = nib.Nifti1Image if max(array.shape) < 2**15 else nib.Nifti2Image
+    image = kind(spatial, nifti_affine)
+    image.set_qform(nifti_affine, code=0 if shear_note(affine) else 1)
+    image.set_sform(nifti_affine, code=1)
     image.header.set_xyzt_units("mm")
     return image
 
 
 def save(target: Path, image: Any) -> None:
-    """Serialise an image to a temporary file and move it into place; gzip without a time stamp, so equal is equal."""
-    needed = image.dataobj.nbytes + 2**20
-    with replacing(target, needed=needed if target.name.lower().endswith(".nii") else 2**16) as temporary:
-        with open(temporary, "wb") as file:
-            if target.name.lower().endswith(".gz"):
-                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                    image.to_stream(packed)
-            else:
-                image.to_stream(file)
+    """Serialise an image, packed without a time stamp so that equal is equal, and write it whole or not at all."""
+    content = BytesIO()
+    image.to_stream(content)
+    is_packed = target.name.lower().endswith(".gz")
+    write_bytes(target, gzip.compress(content.getbuffer(), 6, mtime=0) if is_packed else content.getbuffer())
 
 
-def write_sidecar(path: Path, labels: LabelMap) -> None:
+def write_sidecar(path: Path, content: bytes) -> None:
     """Write the JSON sidecar, unless a file of that name is somebody else's."""
     if path.exists() and not is_ours(path):
         log.warning("%s is not ours and stays as it is; names are in the label table.", shown(path))
         return
-    write_bytes(path, sidecar_bytes(labels))
+    write_bytes(path, content)

@@ -1,0 +1,40 @@
+"""Which device computes: chosen automatically, or as the user says."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_ganseg.errors import UsageError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that works.
+
+    Raises:
+        UsageError: the device is not there.
+    """
+    if name == "auto":
+        return torch.device(device_names()[1])
+    if name.split(":")[0] not in device_names():
+        raise UsageError(f'There is no device "{name}" here. Choose one of {", ".join(device_names())}.')
+    return torch.device(name)
+
+
+def device_names() -> list[str]:
+    """What may be asked for, the fastest first after "auto"."""
+    names = ["auto"]
+    if works("cuda"):
+        names.append("cuda")
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def works(name: str) -> bool:
+    """Whether a GPU is visible and answers: a broken driver is found here, not in the middle of a scan."""
+    if not torch.cuda.is_available():
+        return False
+    try:
+        return bool(torch.ones(1, device=name).item() == 1)
+    except RuntimeError:
+        return False

@@ -1,0 +1,85 @@
+"""The generator: an image in, class logits out; MONAI's networks by name, their sizes bounded."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MAX_PARAMETERS = 500_000_000
+Features = Annotated[int, Field(ge=1, le=1024)]
+Stride = Annotated[int, Field(ge=1, le=4)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Arch:
+    """Which network, and how large.
+
+    Attributes:
+        name: MONAI's class.
+        features: channels per level, the finest first.
+        strides: per step down, one number per spatial axis (z, y, x) or (y, x).
+        residual_units: UNet only; convolutions per residual block.
+    """
+
+    name: Literal["UNet", "DynUNet", "SegResNet"]
+    features: Annotated[tuple[Features, ...], Field(min_length=2, max_length=8)]
+    strides: tuple[tuple[Stride, ...], ...]
+    residual_units: Annotated[int, Field(ge=0, le=4)] = 2
+
+    def __post_init__(self) -> None:
+        if len(self.strides) != len(self.features) - 1:
+            raise ValueError(
+                f"{len(self.features)} levels need {len(self.features) - 1} strides, not {len(self.strides)}"
+            )
+
+
+def build_generator(arch: Arch, *, dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """Make the network with fresh weights, after counting its parameters without allocating them.
+
+    Input (batch, in_channels, z, y, x) or (batch, in_channels, y, x), sizes divisible by `divisor(arch)`; output the same
+    with `out_channels` logits.
+
+    Raises:
+        ValueError: the arguments do not fit together, or the network would be larger than 5e8 parameters.
+    """
+    import torch
+
+    if any(len(stride) != dims for stride in arch.strides):
+        raise ValueError(f"a {dims}D network needs {dims} numbers per stride")
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in make(arch, dims, in_channels, out_channels).parameters())
+    if parameters > MAX_PARAMETERS:
+        raise ValueError(f"the network has {parameters:,} parameters; the limit is {MAX_PARAMETERS:,}")
+    return make(arch, dims, in_channels, out_channels)
+
+
+def divisor(arch: Arch) -> tuple[int, ...]:
+    """What a tile's size must divide by, per axis."""
+    return tuple(math.prod(along) for along in zip(*arch.strides, strict=True))
+
+
+def make(arch: Arch, dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """Translate the configuration to MONAI's arguments."""
+    from monai.networks import nets
+
+    if arch.name == "UNet":
+        return nets.UNet(
+            dims, in_channels, out_channels, arch.features, arch.strides, num_res_units=arch.residual_units
+        )  # type: ignore[no-any-return]
+    if arch.name == "DynUNet":
+        strides = ((1,) * dims, *arch.strides)
+        return nets.DynUNet(
+            dims, in_channels, out_channels, [3] * len(strides), strides, strides[1:], filters=arch.features
+        )  # type: ignore[no-any-return]
+    if any(s != 2 for stride in arch.strides for s in stride):
+        raise ValueError("SegResNet halves every axis at every level; its strides are all 2")
+    blocks = (1, *[2] * (len(arch.features) - 1))
+    return nets.SegResNet(
+        dims, arch.features[0], in_channels, out_channels, blocks_down=blocks, blocks_up=(1,) * (len(blocks) - 1)
+    )  # type: ignore[no-any-return]

@@ -1,0 +1,109 @@
+"""The configuration of a training: the draft of the model's card, the schedule, the split and the augmentation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from napari_ganseg.errors import UsageError
+from napari_ganseg.models.card import STRICT, Card, strict_json
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Split:
+    """Which cases learn, which decide, which are never touched: by `fold_of` their name, 0 to 4.
+
+    Attributes:
+        held_out: folds that are left out altogether, for a test later.
+        validation: folds that choose the best weights.
+    """
+
+    held_out: tuple[Annotated[int, Field(ge=0, le=4)], ...] = ()
+    validation: tuple[Annotated[int, Field(ge=0, le=4)], ...] = (1,)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Augmentation:
+    """How training images are varied; all angles in degrees, all probabilities per sample.
+
+    Attributes:
+        affine: probability of a rotation up to `rotate` and a scaling up to `scale`, labels by nearest neighbour.
+        flip_axes: axes that may be mirrored; only where left and right are not classes of their own.
+        noise, smooth, contrast, bias, low_resolution: probabilities of each change of intensity.
+    """
+
+    affine: Share = 0.5
+    rotate: Annotated[float, Field(ge=0, le=180)] = 15.0
+    scale: Annotated[float, Field(ge=0, le=0.9)] = 0.15
+    flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
+    noise: Share = 0.15
+    smooth: Share = 0.1
+    contrast: Share = 0.3
+    bias: Share = 0.0
+    low_resolution: Share = 0.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainConfig:
+    """Everything that decides a training, together with the data.
+
+    Attributes:
+        card: the model as it shall be; its provenance is filled in by the training.
+        steps: updates of the generator.
+        validate_every: steps between validations and checkpoints.
+        learning_rate: of AdamW, falling to zero as (1 - step / steps) ** 0.9.
+        ema: weight of the old average; validation and the finished model use the average.
+        precision: "auto" uses bfloat16 where the processor computes it natively.
+    """
+
+    card: Card
+    steps: Count = 2000
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 2
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-5
+    clip_norm: Annotated[float, Field(gt=0)] = 12.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    validate_every: Count = 250
+    seed: int = 0
+    precision: Literal["auto", "float32"] = "auto"
+    split: Split = field(default_factory=Split)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+ADAPTER = TypeAdapter(TrainConfig)
+
+
+def config_to_json(config: TrainConfig) -> bytes:
+    """The whole configuration, readable, every default written out."""
+    return (json.dumps(ADAPTER.dump_python(config, mode="json"), indent=1, allow_nan=False) + "\n").encode()
+
+
+def config_from_json(text: bytes) -> TrainConfig:
+    """Understand a configuration; what it leaves out has its default.
+
+    Raises:
+        UsageError: naming the key that is unknown or out of bounds.
+    """
+    try:
+        strict_json(text)
+        return ADAPTER.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"The configuration is not valid: {'.'.join(map(str, first['loc']))}: {first['msg']}."
+        ) from error
+    except ValueError as error:
+        raise UsageError(f"The configuration is not valid JSON ({error}).") from error
+
+
+def fold_of(name: str) -> int:
+    """Fold 0 to 4 of a case, from its image's file name: the same on every machine, whatever else is there."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 5

@@ -1,0 +1,92 @@
+"""A configuration for data nobody described: spacing, patch, classes and intensities read off the cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_ganseg.io.labels import colour_for
+from napari_ganseg.models.card import Card, CardClass, FieldOfView, Preprocessing
+from napari_ganseg.networks import Arch
+from napari_ganseg.training.cases import Case
+from napari_ganseg.training.config import TrainConfig
+
+MOST_PATCH = {2: 192, 3: 64}  # voxels along an axis that a CPU can still train with
+AIR = -500  # Hounsfield units: whatever goes below is a CT
+
+
+def plan(cases: Sequence[Case], name: str) -> TrainConfig:
+    """Plan a training as nnU-Net would in miniature: median spacing, patch no larger than the median image.
+
+    Args:
+        cases: labelled cases of one kind.
+        name: of the model.
+    """
+    dims = cases[0].image.spatial_ndim
+    spacing = tuple(float(round(s, 3)) for s in np.median([c.image.spacing_mm for c in cases], axis=0))
+    extents = np.array([np.multiply(c.image.shape, c.image.spacing_mm) for c in cases])
+    shape = np.median(extents, axis=0) / spacing
+    levels = 4 if dims == 2 else 3
+    strides = strides_for(shape, spacing, levels)
+    step = np.prod(strides, axis=0)
+    patch = tuple(int(max(2, np.ceil(min(n, MOST_PATCH[dims]) / d)) * d) for n, d in zip(shape, step, strict=True))
+    card = Card(
+        name=name,
+        summary=f"{', '.join(c.name for c in classes_in(cases))}; trained on your own data.",
+        modality="CT" if is_ct(cases) else "any",
+        arch=Arch("DynUNet", tuple(16 * 2**i for i in range(levels + 1)), strides),
+        dims=2 if dims == 2 else 3,
+        classes=classes_in(cases),
+        channels=tuple(f"channel {i + 1}" for i in range(cases[0].image.channels)),
+        preprocessing=preprocessing(cases),
+        spacing=spacing,
+        patch=patch,
+        field_of_view=FieldOfView(
+            "images like those it was trained on", floats(extents.min(axis=0)), floats(extents.max(axis=0))
+        ),
+        licence="LicenseRef-yours",
+    )
+    return TrainConfig(card=card)
+
+
+def strides_for(shape: Sequence[float], spacing: Sequence[float], levels: int) -> tuple[tuple[int, ...], ...]:
+    """Halve each axis per level, but thick axes only once the others are as coarse, and short ones never."""
+    strides, size, step = [], np.array(shape), np.array(spacing)
+    for _ in range(levels):
+        halve = (step <= 1.5 * step.min()) & (size >= 8)
+        strides.append(tuple(int(2 if h else 1) for h in halve))
+        size, step = np.where(halve, size / 2, size), np.where(halve, step * 2, step)
+    return tuple(strides)
+
+
+def classes_in(cases: Sequence[Case]) -> tuple[CardClass, ...]:
+    """Every value that any case declares or holds, with the first name given for it."""
+    names: dict[int, str] = {}
+    for case in cases:
+        labels = case.annotation.labels
+        for value in labels.counts():
+            names.setdefault(value, labels.name_of(value))
+    return tuple(CardClass(value, names[value], colour_for(value)) for value in sorted(names))
+
+
+def is_ct(cases: Sequence[Case]) -> bool:
+    """Whether most images reach down to air in Hounsfield units."""
+    return float(np.mean([c.image.array.min() < AIR for c in cases])) > 0.5
+
+
+def preprocessing(cases: Sequence[Case]) -> Preprocessing:
+    """For CT the window and statistics of the labelled voxels (nnU-Net's scheme), for anything else a z-score."""
+    if not is_ct(cases):
+        return Preprocessing("z_score", {})
+    inside = [c.image.array[c.annotation.labels.array > 0].astype(np.float32)[::7] for c in cases]
+    values = np.concatenate(inside) if any(v.size for v in inside) else np.array([-200.0, 300.0])
+    low, high = np.percentile(values, (0.5, 99.5))
+    return Preprocessing("ct_window", {
+        "low": float(low), "high": float(high), "mean": float(values.mean()), "std": float(max(values.std(), 1.0)),
+    })  # fmt: skip
+
+
+def floats(numbers: Sequence[float]) -> tuple[float, ...]:
+    """Plain floats, a tenth of a millimetre is enough."""
+    return tuple(round(float(n), 1) for n in numbers)

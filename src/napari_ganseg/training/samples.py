@@ -1,0 +1,123 @@
+"""From cases to training tensors: prepared once, then cropped and varied anew for every step, each by its own seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai import transforms as mt
+from torch import Tensor
+
+from napari_ganseg import grid
+from napari_ganseg.models import Card
+from napari_ganseg.training.cases import Case
+from napari_ganseg.training.config import Augmentation
+from napari_ganseg.training.losses import UNKNOWN
+from napari_ganseg.volume import LabelMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A case at the model's spacing: image (c, ...) in float32, target (1, ...) with class indices and 255."""
+
+    image: npt.NDArray[np.float32]
+    target: npt.NDArray[np.uint8]
+
+
+def prepare(case: Case, card: Card) -> Prepared:
+    """Resample, normalise and number a case exactly as inference will, with unknown voxels marked."""
+    image, _ = grid.resample(case.image, card.spacing)
+    labels, _ = grid.resample(case.annotation.labels, card.spacing)
+    known, _ = grid.resample(LabelMap(array=case.annotation.known, affine=case.image.affine), card.spacing)
+    image, _ = grid.pad(card.preprocessing.intensity().apply(image), card.patch, None)
+    target, _ = grid.pad(labels.derive(array=indices(labels, known, card)), card.patch, UNKNOWN)
+    array = image.array if image.has_channels else image.array[np.newaxis]
+    return Prepared(np.ascontiguousarray(array, np.float32), np.ascontiguousarray(target.array[np.newaxis], np.uint8))
+
+
+def indices(labels: LabelMap, known: LabelMap, card: Card) -> npt.NDArray[np.uint8]:
+    """Class indices 0..C of a label map, 255 where nothing is known."""
+    numbered = np.zeros(labels.shape, dtype=np.uint8)
+    for index, c in enumerate(card.classes, start=1):
+        numbered[labels.array == c.value] = index
+    numbered[known.array == 0] = UNKNOWN
+    return numbered
+
+
+def batch(
+    prepared: Sequence[Prepared], card: Card, augmentation: Augmentation, seed: int, step: int, size: int
+) -> tuple[Tensor, Tensor]:
+    """The batch of one step: (batch, c, *patch) and (batch, 1, *patch), a function of seed and step alone."""
+    order = [which(len(prepared), seed, step * size + k) for k in range(size)]
+    pairs = [
+        sample(prepared[index], card, augmentation, np.random.SeedSequence([seed, step, k]).generate_state(1)[0])
+        for k, index in enumerate(order)
+    ]
+    return torch.stack([image for image, _ in pairs]), torch.stack([target for _, target in pairs])
+
+
+def which(count: int, seed: int, position: int) -> int:
+    """Case at a position of an endless sequence in which every pass visits every case once, newly shuffled."""
+    turn, place = divmod(position, count)
+    return int(np.random.default_rng([seed, 7919, turn]).permutation(count)[place])
+
+
+def sample(prepared: Prepared, card: Card, augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
+    """One crop of the patch's size, varied."""
+    pipeline = pipeline_for(card, augmentation)
+    pipeline.set_random_state(seed=int(seed) % 2**32)
+    made: Any = pipeline({"image": torch.from_numpy(prepared.image), "target": torch.from_numpy(prepared.target)})
+    crop = made[0]  # RandCropByLabelClassesd makes a list, even of one
+    return crop["image"].float(), crop["target"].to(torch.uint8)
+
+
+_PIPELINES: dict[tuple[Any, ...], mt.Compose] = {}
+
+
+def pipeline_for(card: Card, augmentation: Augmentation) -> mt.Compose:
+    """The transforms for a model; made once, since MONAI's take long to build. One training uses one thread."""
+    key = (card.patch, card.dims, card.out_channels, augmentation)
+    if key not in _PIPELINES:
+        _PIPELINES[key] = mt.Compose([*crops(card), *spatial(card, augmentation), *intensities(augmentation)])
+    return _PIPELINES[key]
+
+
+def crops(card: Card) -> list[Any]:
+    """A crop of the patch's size, its centre on each class equally often; 255 is not a class."""
+    return [
+        mt.RandCropByLabelClassesd(
+            keys=["image", "target"], label_key="target", spatial_size=card.patch, num_classes=card.out_channels,
+            num_samples=1, warn=False,
+        ),
+    ]  # fmt: skip
+
+
+def spatial(card: Card, a: Augmentation) -> list[Any]:
+    """Rotation and scaling in one interpolation, linear for images, nearest for targets; then mirroring."""
+    angle = np.deg2rad(a.rotate)
+    axes = 3 if card.dims == 3 else 1
+    affine = mt.RandAffined(
+        keys=["image", "target"], prob=a.affine, rotate_range=[float(angle)] * axes, scale_range=[a.scale] * card.dims,
+        mode=("bilinear", "nearest"), padding_mode="border",
+    )  # fmt: skip
+    return [affine, *[mt.RandFlipd(keys=["image", "target"], prob=0.5, spatial_axis=axis) for axis in a.flip_axes]]
+
+
+def intensities(a: Augmentation) -> list[Any]:
+    """Changes of intensity; those that are never drawn are left out."""
+    choices = [
+        (a.smooth, lambda: mt.RandGaussianSmoothd("image", (0.5, 1.0), (0.5, 1.0), (0.5, 1.0), prob=a.smooth)),
+        (
+            a.low_resolution,
+            lambda: mt.RandSimulateLowResolutiond("image", prob=a.low_resolution, zoom_range=(0.5, 1.0)),
+        ),
+        (a.contrast, lambda: mt.RandAdjustContrastd("image", prob=a.contrast, gamma=(0.7, 1.5), retain_stats=True)),
+        (a.contrast, lambda: mt.RandScaleIntensityd("image", factors=0.25, prob=a.contrast)),
+        (a.bias, lambda: mt.RandBiasFieldd("image", prob=a.bias, coeff_range=(0.0, 0.15))),
+        (a.noise, lambda: mt.RandGaussianNoised("image", prob=a.noise, std=0.1)),
+    ]
+    return [make() for probability, make in choices if probability > 0]
