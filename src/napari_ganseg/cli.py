@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = argparse.ArgumentParser(prog="napari-ganseg", description="Segment CT and MRI: named labels on the scan's own grid.")
+    top = argparse.ArgumentParser(
+        prog="napari-ganseg", description="Segment CT and MRI: named labels on the scan's own grid."
+    )
     top.add_argument("--version", action="version", version=f"napari-ganseg {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_segment(commands)
@@ -61,9 +63,13 @@ def parser() -> argparse.ArgumentParser:
 
 def add_segment(commands: Any) -> None:
     """napari-ganseg segment IN OUT --model NAME."""
-    command = commands.add_parser("segment", help="segment one scan", description="Segment one NIfTI scan onto its own grid.")
+    command = commands.add_parser(
+        "segment", help="segment one scan", description="Segment one NIfTI scan onto its own grid."
+    )
     command.add_argument("scan", type=Path, metavar="IN", help="the scan: .nii, .nii.gz or .hdr/.img")
-    command.add_argument("labels", type=Path, metavar="OUT", help="the labels to write: .nii or .nii.gz; names go to a .json beside it")
+    command.add_argument(
+        "labels", type=Path, metavar="OUT", help="the labels to write: .nii or .nii.gz; names go to a .json beside it"
+    )
     command.add_argument("--model", required=True, help="a name that 'napari-ganseg models' shows, or a model file")
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
     command.add_argument("--strict", action="store_true", help="refuse a scan that is not what the model knows")
@@ -77,7 +83,9 @@ def add_segment(commands: Any) -> None:
 
 def add_evaluate(commands: Any) -> None:
     """napari-ganseg evaluate PRED TRUTH."""
-    command = commands.add_parser("evaluate", help="compare labels with the truth", description="Dice and volume per class.")
+    command = commands.add_parser(
+        "evaluate", help="compare labels with the truth", description="Dice and volume per class."
+    )
     command.add_argument("labels", type=Path, metavar="PRED")
     command.add_argument("truth", type=Path, metavar="TRUTH")
     command.set_defaults(command=run_evaluate)
@@ -99,7 +107,9 @@ def add_train(commands: Any) -> None:
 
 def add_models(commands: Any) -> None:
     """napari-ganseg models."""
-    command = commands.add_parser("models", help="list the models", description="Every model found, and what is wrong with others.")
+    command = commands.add_parser(
+        "models", help="list the models", description="Every model found, and what is wrong with others."
+    )
     command.add_argument("name", nargs="?", help="show this one's whole card")
     command.set_defaults(command=run_models)
 

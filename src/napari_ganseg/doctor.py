@@ -30,14 +30,24 @@ def check_all() -> list[Finding]:
 def check_python() -> Finding:
     """Python 3.11 or newer."""
     is_fine = sys.version_info >= (3, 11)
-    return Finding("Python", is_fine, f"{platform.python_version()} on {platform.platform()}", "" if is_fine else "Install Python 3.11 or newer.")
+    return Finding(
+        "Python",
+        is_fine,
+        f"{platform.python_version()} on {platform.platform()}",
+        "" if is_fine else "Install Python 3.11 or newer.",
+    )
 
 
 def check_memory() -> Finding:
     """Free memory."""
     free = psutil.virtual_memory().available / 1e9
     is_fine = free >= LEAST_MEMORY_GB
-    return Finding("Memory", is_fine, f"{free:.1f} GB free", "" if is_fine else "Close other programs; whole scans need about 4 GB.")
+    return Finding(
+        "Memory",
+        is_fine,
+        f"{free:.1f} GB free",
+        "" if is_fine else "Close other programs; whole scans need about 4 GB.",
+    )
 
 
 def check_napari() -> Finding:
@@ -54,7 +64,12 @@ def check_qt() -> Finding:
     if not present:
         return Finding("Qt", False, "no Qt binding", 'pip install "napari[pyqt6]"   (only needed for the viewer)')
     if len(present) > 1:
-        return Finding("Qt", True, ", ".join(present), "More than one binding; should the viewer fail, set QT_API or uninstall one.")
+        return Finding(
+            "Qt",
+            True,
+            ", ".join(present),
+            "More than one binding; should the viewer fail, set QT_API or uninstall one.",
+        )
     return Finding("Qt", True, present[0])
 
 
@@ -63,7 +78,9 @@ def check_torch() -> list[Finding]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return [Finding("torch", False, f"cannot be imported ({error})", "pip install --force-reinstall torch torchvision")]
+        return [
+            Finding("torch", False, f"cannot be imported ({error})", "pip install --force-reinstall torch torchvision")
+        ]
     return [Finding("torch", True, str(torch.__version__)), check_torchvision(), check_gpu()]
 
 
@@ -72,7 +89,9 @@ def check_torchvision() -> Finding:
     try:
         import torchvision
     except (ImportError, OSError, RuntimeError) as error:
-        return Finding("torchvision", False, f"does not fit torch ({error})", "pip install --force-reinstall torch torchvision")
+        return Finding(
+            "torchvision", False, f"does not fit torch ({error})", "pip install --force-reinstall torch torchvision"
+        )
     return Finding("torchvision", True, str(torchvision.__version__))
 
 
@@ -87,7 +106,9 @@ def check_gpu() -> Finding:
     if torch.backends.mps.is_available():
         return Finding("GPU", True, "Apple GPU (MPS)")
     if torch.cuda.is_available():
-        return Finding("GPU", False, "CUDA is there but does not answer", "Update the NVIDIA driver, or choose the CPU as device.")
+        return Finding(
+            "GPU", False, "CUDA is there but does not answer", "Update the NVIDIA driver, or choose the CPU as device."
+        )
     if sys.platform == "win32" and torch.version.cuda is None:
         fix = "With an NVIDIA card: pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cu130"
         return Finding("GPU", True, "none; the CPU is used (this torch has no CUDA)", fix)

@@ -98,12 +98,19 @@ def check_start(start: bytes) -> None:
 
 def directory_fault(path: Path) -> str:
     """Say what to do with a folder: mostly someone dropped a DICOM series."""
+    if holds_dicom(path):
+        return "this is a DICOM folder; convert it with dcm2niix or 3D Slicer, then open the NIfTI file."
+    return "this is a folder, not a NIfTI file; open the files in it one by one, or convert DICOM with dcm2niix."
+
+
+def holds_dicom(path: Path) -> bool:
+    """Whether one of a folder's first files is DICOM."""
     for entry in islice(path.rglob("*"), LOOKED_AT):
         if entry.is_file():
             with open(entry, "rb") as file:
                 if file.read(132)[128:] == b"DICM":
-                    return "this is a DICOM folder; convert it with dcm2niix or 3D Slicer, then open the NIfTI file."
-    return "this is a folder, not a NIfTI file; open the files in it one by one, or convert DICOM with dcm2niix."
+                    return True
+    return False
 
 
 def check_size(stream: Stream, *, start: int, size: int, needed: int) -> None:

@@ -87,7 +87,9 @@ def find_path(name: str | Path, folder: str | Path | None = None) -> Path:
         if model.path.name == f"{name}{SUFFIX}":
             return model.path
     names = ", ".join(m.card.name for m in models if m.card) or "none"
-    raise ModelError(f'There is no model "{name}". Models found: {names}. Give one of these, or the path of a {SUFFIX} file.')
+    raise ModelError(
+        f'There is no model "{name}". Models found: {names}. Give one of these, or the path of a {SUFFIX} file.'
+    )
 
 
 def load_trusted(path: Path) -> Model:

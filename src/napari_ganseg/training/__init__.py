@@ -5,4 +5,14 @@ from napari_ganseg.training.config import TrainConfig, config_from_json, config_
 from napari_ganseg.training.fit import fit
 from napari_ganseg.training.plan import plan
 
-__all__ = ["Case", "TrainConfig", "Verdict", "config_from_json", "config_to_json", "fit", "good_cases", "plan", "scan_folder"]
+__all__ = [
+    "Case",
+    "TrainConfig",
+    "Verdict",
+    "config_from_json",
+    "config_to_json",
+    "fit",
+    "good_cases",
+    "plan",
+    "scan_folder",
+]
