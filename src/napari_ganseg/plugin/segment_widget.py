@@ -114,6 +114,11 @@ class SegmentWidget(Container[Any]):
 
     # --- the work ---
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a segmentation runs."""
+        return self._job is not None
+
     def _on_button(self) -> None:
         """Start, or cancel what runs."""
         if self._job is not None:

@@ -1,0 +1,48 @@
+# Two commands: `make demo` shows it, `make test` proves it. Both set up what they need, and are quick a second time.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+GANSEG_DATA ?= $(abspath ../shared/data)
+export GANSEG_DATA
+QT ?= pyqt6
+XVFB := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
+
+.PHONY: demo test lint types screenshot wheel clean
+
+demo: $(VENV)/.installed-$(QT)
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ -z '$(XVFB)' ]; then $(BIN)/python -m napari_ganseg.plugin.demo; \
+	else $(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output; fi
+
+test: $(VENV)/.installed-test-$(QT)
+	$(XVFB) $(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/npe2 validate napari-ganseg
+
+screenshot: $(VENV)/.installed-$(QT)
+	$(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output --screenshot docs/images/segment.png
+
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python -m build --wheel
+
+$(VENV)/.system: tools/system-packages.sh
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed; none was found. Install it, or set PYTHON=." >&2; exit 1; }
+	bash tools/system-packages.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed-$(QT): pyproject.toml $(VENV)/.system
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(QT)]'
+	@touch $@
+
+$(VENV)/.installed-test-$(QT): pyproject.toml $(VENV)/.installed-$(QT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(QT),test]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.system
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(QT),dev]'
+	@touch $@
+
+clean:
+	rm -rf dist build demo_output .pytest_cache .mypy_cache .ruff_cache
