@@ -34,12 +34,33 @@ def on_inserted(viewer: Any, layer: Any) -> None:
 
 def stand_upright(viewer: Any) -> None:
     """Set the camera's orientation, and show axis letters and a scale bar in millimetres."""
-    if tuple(str(o) for o in viewer.camera.orientation) == ORIENTATION:
+    if is_upright(viewer):
         return
+    viewer.dims.events.order.connect(lambda _: keep_right_handed(viewer))
     viewer.camera.orientation = ORIENTATION
+    keep_right_handed(viewer)
     viewer.floating_axes.visible = True
     viewer.scale_bar.visible = True
     if not _told:
         _told.append(True)
         show_info("Scans stand upright, the patient's right on your left (radiological convention). "
                   "napari's camera orientation was set for this viewer.")  # fmt: skip
+
+
+def is_upright(viewer: Any) -> bool:
+    """Whether a viewer's rows and columns run as ours do."""
+    return tuple(str(o) for o in viewer.camera.orientation)[1:] == ORIENTATION[1:]
+
+
+def keep_right_handed(viewer: Any) -> None:
+    """Turn the depth axis round when napari shows the axes in an odd order: a coronal view would be mirrored in 3D."""
+    if not is_upright(viewer):
+        return  # the user chose another orientation
+    depth = "away" if is_even(viewer.dims.order[-3:]) else "towards"
+    viewer.camera.orientation = (depth, *ORIENTATION[1:])
+
+
+def is_even(order: tuple[int, ...]) -> bool:
+    """Whether an order of axes is an even permutation: it takes an even number of swaps to sort."""
+    swaps = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+    return swaps % 2 == 0
