@@ -109,7 +109,6 @@ def from_analyze(old: Any) -> Any:
     new = type(old)(endianness=old.endianness)
     for name in FROM_ANALYZE:
         new[name] = old[name]
-    new["scl_inter"] = 0
     new.set_xyzt_units("mm")
     return new
 

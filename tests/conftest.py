@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real scans, as the environment variable GANSEG_DATA names it."""
+    folder = Path(os.environ.get("GANSEG_DATA", ""))
+    if not os.environ.get("GANSEG_DATA") or not folder.is_dir():
+        pytest.skip("real scans are not here: set GANSEG_DATA to their folder")
+    return folder
