@@ -22,7 +22,7 @@ from napari_ganseg.errors import GansegError
 from napari_ganseg.inference import segment
 from napari_ganseg.io import EXTENSIONS
 from napari_ganseg.metrics import Scores, evaluate
-from napari_ganseg.models import find_model
+from napari_ganseg.models import Model, find_model
 from napari_ganseg.training.config import fold_of
 
 OWN_DATA = {"hippocampus-mri": "hippocampus_mri", "headneck-ct": "headneck_ct"}
@@ -66,9 +66,9 @@ def case_names(folder: Path) -> list[str]:
     return [name for name in names if (folder / "labels" / name).exists()]
 
 
-def score_all(folder: Path, names: Sequence[str], model: str) -> Iterator[Scores]:
+def score_all(folder: Path, names: Sequence[str], model: str | Model) -> Iterator[Scores]:
     """Segment and score case by case; a case that fails counts as failed, not as absent."""
-    loaded = find_model(model)
+    loaded = model if isinstance(model, Model) else find_model(model)
     for name in names:
         try:
             labels = segment(folder / "images" / name, loaded)
