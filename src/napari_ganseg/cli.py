@@ -73,8 +73,8 @@ def add_segment(commands: Any) -> None:
     command.add_argument("--model", required=True, help="a name that 'napari-ganseg models' shows, or a model file")
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
     command.add_argument("--strict", action="store_true", help="refuse a scan that is not what the model knows")
-    command.add_argument("--region", type=box, metavar="Z0:Z1,Y0:Y1,X0:X1", help="voxels to look at, in the order bottom-top, "
-                         "back-front, left-right; labels elsewhere are 0")  # fmt: skip
+    axes = "voxels to look at, in the order bottom-top, back-front, left-right; labels elsewhere are 0"
+    command.add_argument("--region", type=box, metavar="Z0:Z1,Y0:Y1,X0:X1", help=axes)
     command.add_argument("--frame", type=int, help="which image along the fourth axis, from 0")
     command.add_argument("--channels", action="store_true", help="the fourth axis holds channels")
     command.add_argument("--voxel-sizes-only", action="store_true", help="ignore an invalid orientation")
@@ -93,15 +93,18 @@ def add_evaluate(commands: Any) -> None:
 
 def add_train(commands: Any) -> None:
     """napari-ganseg train DATA --out MODEL."""
-    command = commands.add_parser("train", help="train a model", description="Train on DATA/images and DATA/labels, files of "
-                                  "the same names. A killed training goes on where it was when given the same --run.")  # fmt: skip
+    words = (
+        "Train on DATA/images and DATA/labels, files of the same names. "
+        "A killed training goes on where it was when given the same --run."
+    )
+    command = commands.add_parser("train", help="train a model", description=words)
     command.add_argument("data", type=Path, metavar="DATA")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="NAME.ganseg.safetensors")
     command.add_argument("--config", type=Path, help="a configuration (JSON); without one it is planned from the data")
     command.add_argument("--run", type=Path, metavar="FOLDER", help="keep checkpoints and progress here")
-    command.add_argument("--steps", type=int, help="instead of the configuration's")
+    command.add_argument("--steps", type=positive, help="instead of the configuration's")
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
-    command.add_argument("--threads", type=int, help="of the processor; fewer are faster on a busy machine")
+    command.add_argument("--threads", type=positive, help="of the processor; fewer are faster on a busy machine")
     command.set_defaults(command=run_train)
 
 
@@ -117,9 +120,10 @@ def add_models(commands: Any) -> None:
 def run_segment(options: argparse.Namespace) -> int:
     """Check the target before computing, segment, write, print the volumes."""
     from napari_ganseg.io import check_target, read, write
+    from napari_ganseg.io.nifti import Orientation
 
     check_target(options.labels)
-    orientation = "voxel-sizes" if options.voxel_sizes_only else "file"
+    orientation: Orientation = "voxel-sizes" if options.voxel_sizes_only else "file"
     channels = options.channels or (channels_of(options.model) > 1) or None
     volume = read(options.scan, frame=options.frame, channels=channels, orientation=orientation)
     check_target(options.labels, volume.stored)
@@ -153,25 +157,25 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_train(options: argparse.Namespace) -> int:
     """Check the pairs, train with a bar, save the model."""
-    name = options.out.name.removesuffix(".ganseg.safetensors")
-    if name == options.out.name:
-        raise UsageError("--out must end in .ganseg.safetensors, for example liver.ganseg.safetensors.")
-    if not options.out.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {options.out.absolute().parent}. Make it first.")
+    name = name_to_write(options.out)
     import torch
 
+    from napari_ganseg.io.names import shown
     from napari_ganseg.models import save_model
     from napari_ganseg.training import fit, good_cases, scan_folder
+    from napari_ganseg.training.cases import with_values
     from napari_ganseg.training.fit import Place
 
     if options.threads:
         torch.set_num_threads(options.threads)
     config = read_config(options.config)
     verdicts = scan_folder(options.data, len(config.card.channels) if config else 1)
+    if config:
+        verdicts = [with_values(v, [c.value for c in config.card.classes]) for v in verdicts]
     for verdict in verdicts:
         if verdict.case is None:
-            print(f"left out {verdict.name}: {verdict.fault}", file=sys.stderr)
-    cases = good_cases(verdicts, [c.value for c in config.card.classes] if config else None)
+            print(f"left out {shown(verdict.name)}: {verdict.fault}", file=sys.stderr)
+    cases = good_cases(verdicts)
     config = finished_config(config, cases, name, options.steps)
     command = shlex.join(["napari-ganseg", *map(str, options.arguments)])
     place = Place(options.run, options.device, data=options.data.name, command=command)
@@ -179,6 +183,20 @@ def run_train(options: argparse.Namespace) -> int:
     save_model(options.out, model.card, model.network)
     print(f"wrote {options.out}; validation Dice {model.card.provenance.metrics['validation_dice']:.3f}")
     return OK
+
+
+def name_to_write(path: Path) -> str:
+    """The name of the model that a path stands for, checked before anything is computed."""
+    from napari_ganseg.models import is_model_name
+    from napari_ganseg.models.file import SUFFIX
+
+    name = path.name.removesuffix(SUFFIX)
+    if name == path.name or not is_model_name(name):
+        raise UsageError(f"--out must be a name of letters, digits, '.', '-' and '_' that ends in {SUFFIX}, "
+                         f"for example liver{SUFFIX}.")  # fmt: skip
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {path.absolute().parent}. Make it first.")
+    return name
 
 
 def read_config(path: Path | None) -> Any:
@@ -252,6 +270,16 @@ def with_bar(run: Run[T]) -> T:
 def box(text: str) -> list[slice]:
     """Understand "10:50,0:60,20:60" as voxel ranges, one per axis."""
     try:
-        return [slice(*(int(n) if n else None for n in part.split(":", 1))) for part in text.split(",")]
+        bounds = [[int(n) if n else None for n in part.split(":")] for part in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError("write it like 10:50,0:60,20:60") from error
+    if any(len(pair) != 2 for pair in bounds):
+        raise argparse.ArgumentTypeError("write it like 10:50,0:60,20:60")
+    return [slice(start, stop) for start, stop in bounds]
+
+
+def positive(text: str) -> int:
+    """Understand a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give a whole number, 1 or more")
+    return int(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ def crop(grid: G, box: Sequence[slice]) -> tuple[G, Callable[[LabelMap], LabelMa
         raise GeometryError("The region lies outside the image; draw it over the scan.")
     inside = tuple(slice(*b) for b in bounds)
     affine = shifted(grid.affine, [start for start, _ in bounds])
-    new = grid.derive(array=grid.array[(..., *inside)], affine=affine)
+    new = grid.derive(array=last_axes(grid.array, inside), affine=affine)
 
     def undo(labels: LabelMap) -> LabelMap:
         array = np.zeros(grid.shape, labels.array.dtype)
@@ -86,9 +86,14 @@ def pad(grid: G, shape: Sequence[int], value: float | None = 0) -> tuple[G, Call
     inside = tuple(slice(b, b + n) for b, n in zip(before, grid.shape, strict=True))
 
     def undo(other: G) -> G:
-        return other.derive(array=other.array[(..., *inside)], affine=grid.affine, stored=grid.stored)
+        return other.derive(array=last_axes(other.array, inside), affine=grid.affine, stored=grid.stored)
 
     return new, undo
+
+
+def last_axes(array: Array, index: Sequence[Any]) -> Array:
+    """Index the last axes of an array; channels before them stay."""
+    return array[(..., *index)]
 
 
 def sample(grid: Grid, coordinates: Sequence[npt.NDArray[np.float64]], ratio: Sequence[float]) -> Array:
@@ -98,7 +103,7 @@ def sample(grid: Grid, coordinates: Sequence[npt.NDArray[np.float64]], ratio: Se
     """
     lead = grid.array.ndim - grid.spatial_ndim
     if isinstance(grid, LabelMap):
-        return grid.array[(..., *np.ix_(*[nearest(c, n) for c, n in zip(coordinates, grid.shape, strict=True)]))]
+        return last_axes(grid.array, np.ix_(*[nearest(c, n) for c, n in zip(coordinates, grid.shape, strict=True)]))
     array = grid.array.astype(np.float32, copy=False)
     for axis, (coordinate, r) in enumerate(zip(coordinates, ratio, strict=True), start=lead):
         if r > 1.001:

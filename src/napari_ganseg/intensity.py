@@ -21,6 +21,10 @@ class CTWindow:
     mean: float
     std: float
 
+    def __post_init__(self) -> None:
+        if not (self.low < self.high and self.std > 0):
+            raise ValueError(f"a CT window needs low < high and std > 0, not {self.low:g}, {self.high:g}, {self.std:g}")
+
     def apply(self, volume: Volume) -> Volume:
         """Return the volume in float32, the same numbers for the same tissue in every scan."""
         values = np.clip(volume.array.astype(np.float32), self.low, self.high)
@@ -33,6 +37,10 @@ class ZScore:
 
     low_percent: float = 0.5
     high_percent: float = 99.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low_percent < self.high_percent <= 100:
+            raise ValueError(f"percentiles run from 0 to 100, not {self.low_percent:g} to {self.high_percent:g}")
 
     def apply(self, volume: Volume) -> Volume:
         """Return the volume in float32; a constant image becomes zeros."""
@@ -56,6 +64,10 @@ class UnitRange:
 
     low: float = 0.0
     high: float = 255.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"a range needs low < high, not {self.low:g} to {self.high:g}")
 
     def apply(self, volume: Volume) -> Volume:
         """Return the volume in float32."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_ganseg.errors import GeometryError
-from napari_ganseg.volume import LabelClass, LabelMap
+from napari_ganseg.volume import LabelMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,11 @@ def evaluate(labels: LabelMap | str | Path, truth: LabelMap | str | Path) -> Sco
     predicted, true = opened(labels), opened(truth)
     if not predicted.same_grid_as(true):
         raise GeometryError(
-            f"Prediction and truth differ in grid: {described(predicted)} against {described(true)}; resample one first."
+            f"Prediction and truth differ in grid: {described(predicted)} against {described(true)}; "
+            "resample one first."
         )
-    classes = {c.value: c.name for c in named(predicted) | named(true)}
-    return Scores({value: score(predicted, true, value, classes[value]) for value in sorted(classes)})
+    names = names_in(predicted, true)
+    return Scores({value: score(predicted, true, value, names[value]) for value in sorted(names)})
 
 
 def score(predicted: LabelMap, true: LabelMap, value: int, name: str) -> ClassScore:
@@ -83,9 +84,11 @@ def opened(labels: LabelMap | str | Path) -> LabelMap:
     return read_labels(labels)
 
 
-def named(labels: LabelMap) -> set[LabelClass]:
-    """The classes a label map declares or holds."""
-    return {LabelClass(value, labels.name_of(value), "") for value in labels.counts()}
+def names_in(predicted: LabelMap, true: LabelMap) -> dict[int, str]:
+    """Name of every class that either declares or holds: the prediction's, else the truth's, else a number."""
+    declared = {c.value: c.name for c in (*true.classes, *predicted.classes)}
+    held = predicted.counts() | true.counts()
+    return {value: declared.get(value, predicted.name_of(value)) for value in held}
 
 
 def described(labels: LabelMap) -> str:

@@ -53,15 +53,20 @@ class Run(Generic[T]):
         self._controls = Controls()
         self._steps = work(self._controls)
         self._result: list[T] = []
+        self._fault: Exception | None = None
 
     def __iter__(self) -> Iterator[Progress]:
-        while True:
+        while not self._result:
+            if self._fault is not None:
+                raise self._fault
             try:
                 progress = next(self._steps)
             except StopIteration as end:
-                if not self._result:
-                    self._result.append(end.value)
+                self._result.append(end.value)
                 return
+            except Exception as error:
+                self._fault = error
+                raise
             yield progress
 
     def pause(self) -> None:
@@ -84,9 +89,7 @@ class Run(Generic[T]):
 
     @property
     def result(self) -> T:
-        """What the work made; runs it to the end first where that has not happened."""
+        """What the work made; runs it to the end first where that has not happened. A failed run fails again."""
         for _ in self:
             pass
-        if not self._result:
-            raise Cancelled("The run ended without a result.")
         return self._result[0]

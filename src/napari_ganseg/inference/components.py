@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from napari_ganseg.volume import LabelMap
+from napari_ganseg.volume import Array, LabelMap
 
 
 def keep_largest(labels: LabelMap, values: Sequence[int]) -> LabelMap:
     """Erase all but the largest piece (faces, edges and corners connect) of each class in `values`."""
+    if not values:
+        return labels
     array = labels.array.copy()
-    boxes = ndimage.find_objects(array)
     for value in values:
-        box = boxes[value - 1] if value <= len(boxes) else None
-        if box is not None:
+        for box in ndimage.find_objects((array == value).view(np.uint8)):
             erase_small(array[box], value)
     return labels.derive(array=array)
 
 
-def erase_small(part: np.ndarray, value: int) -> None:  # type: ignore[type-arg]
+def erase_small(part: Array, value: int) -> None:
     """Erase, in place, all pieces of a class but the largest."""
     pieces, count = ndimage.label(part == value, structure=np.ones((3,) * part.ndim))
     if count > 1:

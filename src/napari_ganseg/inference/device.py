@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from napari_ganseg.errors import UsageError
@@ -15,7 +17,8 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device(device_names()[1])
-    if name.split(":")[0] not in device_names():
+    is_numbered = re.fullmatch(r"cuda:\d+", name) is not None and works(name)
+    if name not in device_names() and not is_numbered:
         raise UsageError(f'There is no device "{name}" here. Choose one of {", ".join(device_names())}.')
     return torch.device(name)
 

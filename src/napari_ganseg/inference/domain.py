@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_ganseg.errors import UsageError
+from napari_ganseg.io.voxels import repaired
 from napari_ganseg.models import Card
 from napari_ganseg.volume import Volume
 
@@ -21,22 +22,48 @@ def check_fit(volume: Volume, card: Card) -> None:
     if card.dims == 3 and (volume.spatial_ndim == 2 or min(volume.shape) < LEAST_3D):
         size = " x ".join(map(str, volume.shape))
         raise UsageError(f"{card.name} is a 3D model and needs at least {LEAST_3D} voxels along every axis; "
-                         f"this image is {size}. Choose a 2D model.")  # fmt: skip
+                         f"this image or region is {size}. Choose a 2D model, or more of the scan.")  # fmt: skip
     if volume.channels != len(card.channels):
         raise UsageError(f"{card.name} expects {len(card.channels)} channel(s) ({', '.join(card.channels)}); "
                          f"this image has {volume.channels}.")  # fmt: skip
 
 
-def doubts(volume: Volume, card: Card) -> tuple[str, ...]:
-    """Say in words where a scan is not what the model knows: contrast, intensity range, field of view."""
+def finite(volume: Volume) -> Volume:
+    """The volume with finite voxels. Files are so already; other arrays are repaired, and it is said.
+
+    Raises:
+        UsageError: the voxels are no real numbers. FileError: too many of them are not finite.
+    """
+    if volume.array.dtype.kind not in "biuf":
+        raise UsageError(f"CT and MRI hold real numbers; this image holds {volume.array.dtype}. Give its magnitude.")
+    if volume.array.dtype.kind != "f":
+        return volume
+    with np.errstate(over="ignore"):
+        values = volume.array.astype(np.float32, copy=False)
+    is_bad = ~np.isfinite(values)
+    if not is_bad.any():
+        return volume
+    values, notes = repaired(values.copy(), is_bad)
+    return volume.derive(array=values, notes=(*volume.notes, *notes))
+
+
+def doubts(volume: Volume, card: Card, whole: Volume | None = None) -> tuple[str, ...]:
+    """Say in words where a scan is not what the model knows: contrast, intensity range, field of view.
+
+    Args:
+        volume: what is segmented.
+        card: of the model.
+        whole: the scan it was cut from; a region inside the body has no air to tell a CT by.
+    """
     low, high = float(volume.array.min()), float(volume.array.max())
     if low == high:
         return (f"The image has no contrast (every voxel is {low:g}); nothing can be found in it.",)
-    return (*intensity_doubts(low, volume, card), *extent_doubts(volume, card))
+    return (*intensity_doubts(whole or volume, card), *extent_doubts(volume, card))
 
 
-def intensity_doubts(low: float, volume: Volume, card: Card) -> tuple[str, ...]:
+def intensity_doubts(volume: Volume, card: Card) -> tuple[str, ...]:
     """CT is recognised by air near -1000 HU; a CT model needs Hounsfield units, an MR model has never seen them."""
+    low = float(volume.array.min())
     if card.modality == "CT" and low >= -100:
         return (f"{card.name} needs a CT in Hounsfield units; the smallest value here is {low:g}, "
                 "so this looks like an MRI or a CT without its offset of -1024.",)  # fmt: skip
@@ -47,7 +74,7 @@ def intensity_doubts(low: float, volume: Volume, card: Card) -> tuple[str, ...]:
 
 def looks_like_ct(volume: Volume) -> bool:
     """Whether air and soft tissue both lie where Hounsfield put them."""
-    values = volume.array[..., ::2, ::2]
+    values = volume.array[..., ::2, ::2].astype(np.float32)
     has_air = bool((np.abs(values + 1000) < 100).mean() > 0.01)
     return has_air and bool(((values > -150) & (values < 150)).mean() > 0.01)
 

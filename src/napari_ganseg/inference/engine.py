@@ -1,32 +1,27 @@
-"""Segment: resample, normalise, tile by tile through the network, scores back to the scan's grid, labels."""
+"""Segment: a volume and a model in, named labels on the volume's own grid out, with how they were made."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Generator, Iterator, Sequence
+import traceback
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from napari_ganseg import grid
-from napari_ganseg.errors import Cancelled, ComputeError, DomainError
-from napari_ganseg.inference.components import keep_largest
+from napari_ganseg.errors import ComputeError, DomainError, UsageError
 from napari_ganseg.inference.device import choose_device
-from napari_ganseg.inference.domain import check_fit, doubts
-from napari_ganseg.inference.tiles import Box, blend, tile_shape, tiles
+from napari_ganseg.inference.domain import check_fit, doubts, finite
+from napari_ganseg.inference.labelling import Job, labelled
 from napari_ganseg.io import read
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.models import Model, find_model
-from napari_ganseg.networks import divisor
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.volume import LabelMap, Volume
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,10 @@ class Settings:
     device: str = "auto"
     strict: bool = False
     overlap: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < 1:
+            raise UsageError(f"The overlap of tiles is a share from 0 to below 1, not {self.overlap:g}.")
 
 
 def segment(volume: Volume | str | Path, model: str | Path | Model = "hippocampus-mri", **settings: Any) -> LabelMap:
@@ -80,129 +79,52 @@ def steps(
 ) -> Generator[Progress, None, LabelMap]:
     """Load what came as a name, check that it fits, compute, and say on the result how it was made."""
     yield Progress(0, 0, "loading")
+    device = choose_device(settings.device)
     loaded = model if isinstance(model, Model) else find_model(model)
     card = loaded.card
     if not isinstance(volume, Volume):
         volume = read(volume, channels=len(card.channels) > 1 or None)
-    check_fit(volume, card)
-    region = region_of(volume, loaded, settings)
+    region = region_of(volume, settings)
+    volume = finite(volume)
     part, put_back = grid.crop(volume, region)
-    concerns = doubts(part, card)
+    check_fit(part, card)
+    concerns = doubts(part, card, volume)
     if concerns and settings.strict:
         raise DomainError(" ".join(concerns))
+    index = None if settings.slice_index is None else settings.slice_index - region[0].start
     try:
-        labels = yield from labelled(part, loaded, settings, controls)
-    except RuntimeError as error:
+        labels = yield from labelled(part, Job(loaded, device, settings.overlap, controls), index)
+    except (RuntimeError, MemoryError) as error:
         raise compute_error(error) from error
-    labels = put_back(labels)
-    if settings.slice_index is not None:
-        labels = only_slice(labels, settings.slice_index)
-    return labels.derive(notes=(*volume.notes, *concerns), provenance=provenance(volume, loaded, settings, region))
+    made = provenance(volume, loaded, settings, region) | {"device": str(device)}
+    return put_back(labels).derive(notes=(*volume.notes, *concerns), provenance=made)
 
 
-def region_of(volume: Volume, model: Model, settings: Settings) -> list[slice]:
-    """The box to compute: the region, narrowed to a slab around the one slice that is wanted."""
-    region = list(settings.region or [slice(None)] * volume.spatial_ndim)
-    index = settings.slice_index
-    if index is None or volume.spatial_ndim == 2:
-        return region
-    half = 0 if model.card.dims == 2 else round(model.card.patch[0] * model.card.spacing[0] / volume.spacing_mm[0] / 2)
-    start, stop, _ = region[0].indices(volume.shape[0])
-    region[0] = slice(max(start, index - half), min(stop, index + half + 1))
-    return region
+def region_of(volume: Volume, settings: Settings) -> list[slice]:
+    """The box to compute, as plain starts and stops.
 
-
-def labelled(part: Volume, model: Model, settings: Settings, controls: Controls) -> Generator[Progress, None, LabelMap]:
-    """Labels of a volume: at once with a model of its dimensions, slice by slice with a 2D model."""
-    device = choose_device(settings.device)
-    network = model.network.to(device)
-    try:
-        if part.spatial_ndim == model.card.dims:
-            return (yield from labelled_grid(part, model, settings, controls))
-        slices = []
-        for z in range(part.shape[0]):
-            yield Progress(z, part.shape[0], "segmenting")
-            one = labelled_grid(slice_at(part, z), model, settings, controls)
-            slices.append(Run(lambda _, one=one: one).result.array)
-        return LabelMap(
-            array=np.stack(slices), affine=part.affine, stored=part.stored, classes=model.card.label_classes
-        )
-    finally:
-        if device.type != "cpu":
-            network.to("cpu")
-
-
-def slice_at(part: Volume, z: int) -> Volume:
-    """One z slice of a volume as a 2D volume at its place."""
-    array = part.array[:, z] if part.has_channels else part.array[z]
-    return part.derive(array=array, affine=grid.shifted(part.affine, (z, 0, 0)), stored=None)
-
-
-def labelled_grid(
-    part: Volume, model: Model, settings: Settings, controls: Controls
-) -> Generator[Progress, None, LabelMap]:
-    """Labels of a volume that has the model's dimensions."""
-    card = model.card
-    scaled, undo_scale = grid.resample(part, card.spacing)
-    prepared = card.preprocessing.intensity().apply(scaled)
-    tile = tile_shape(prepared.shape, card.patch, divisor(card.arch))
-    padded, undo_pad = grid.pad(prepared, tile, None)
-    boxes = tiles(padded.shape, tile, settings.overlap)
-    scores = None
-    scored = scored_tiles(padded, boxes, model, settings, controls)
-    for done, scores in enumerate(blend(padded.shape, tile, card.out_channels, scored), start=1):
-        yield Progress(min(done, len(boxes)), len(boxes), "segmenting")
-    if scores is None:
-        raise Cancelled("Cancelled; nothing was kept.")
-    yield Progress(len(boxes), len(boxes), "labelling")
-    small = undo_pad(padded.derive(array=scores, has_channels=True))
-    values = winners(small, undo_scale, (0, *[c.value for c in card.classes]))
-    labels = LabelMap(array=values, affine=part.affine, stored=part.stored, classes=card.label_classes)
-    return keep_largest(labels, card.postprocessing.largest_component)
-
-
-def scored_tiles(
-    padded: Volume, boxes: Sequence[Box], model: Model, settings: Settings, controls: Controls
-) -> Iterator[tuple[Box, Floats]]:
-    """Each tile's class probabilities (classes, *tile)."""
-    device = choose_device(settings.device)
-    array = padded.array if padded.has_channels else padded.array[np.newaxis]
-    for box in boxes:
-        controls.check()
-        image = torch.from_numpy(np.ascontiguousarray(array[(slice(None), *box)])).to(device)
-        with torch.inference_mode():
-            probabilities = model.network(image[None]).float().softmax(1)[0]
-        yield box, probabilities.cpu().numpy()
-
-
-def winners(scores: Volume, undo_scale: Any, values: Sequence[int]) -> npt.NDArray[np.int32]:
-    """The most probable class per voxel of the original grid.
-
-    Class by class, so that memory does not grow with classes times volume; ties go to the first, background.
+    Raises:
+        UsageError: the region has another number of axes, or the wanted slice lies outside it.
     """
-    best: Floats | None = None
-    labels = np.zeros((), dtype=np.int32)
-    for channel, value in enumerate(values):
-        score = undo_scale(scores.derive(array=scores.array[channel], has_channels=False)).array
-        if best is None:
-            best, labels = score.copy(), np.zeros(score.shape, dtype=np.int32)
-            continue
-        is_better = score > best
-        labels[is_better] = value
-        np.maximum(best, score, out=best)
-    return labels
+    region = settings.region or [slice(None)] * volume.spatial_ndim
+    if len(region) != volume.spatial_ndim:
+        raise UsageError(f"The region has {len(region)} ranges; this image has {volume.spatial_ndim} axes, "
+                         f"{' x '.join(map(str, volume.shape))} voxels.")  # fmt: skip
+    bounds = [slice(*s.indices(n)[:2]) for s, n in zip(region, volume.shape, strict=True)]
+    index = settings.slice_index
+    if index is None:
+        return bounds
+    if volume.spatial_ndim == 2:
+        raise UsageError("This image is a single slice; leave the slice index out.")
+    if not bounds[0].start <= index < bounds[0].stop:
+        raise UsageError(f"Slice {index} lies outside the image or region ({bounds[0].start} to {bounds[0].stop - 1}).")
+    return bounds
 
 
-def only_slice(labels: LabelMap, index: int) -> LabelMap:
-    """Empty every other slice."""
-    array = np.zeros_like(labels.array)
-    array[index] = labels.array[index]
-    return labels.derive(array=array)
-
-
-def compute_error(error: RuntimeError) -> ComputeError:
-    """A RuntimeError of torch as an error of ours, in words."""
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+def compute_error(error: RuntimeError | MemoryError) -> ComputeError:
+    """A fault of torch or numpy as an error of ours, in words; lets go of the arrays its traceback holds."""
+    traceback.clear_frames(error.__traceback__)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return ComputeError("There is not enough memory for this. Choose a smaller region, or the CPU as device.")
     return ComputeError(
         f"The computation failed inside torch: {error}. Try the CPU as device; please report it if that fails too."
@@ -211,17 +133,15 @@ def compute_error(error: RuntimeError) -> ComputeError:
 
 def provenance(volume: Volume, model: Model, settings: Settings, region: Sequence[slice]) -> dict[str, Any]:
     """How a result was made, in JSON values."""
-    source = volume.stored.path.name if isinstance(volume.stored, StoredGrid) else None
-    bounds = [list(s.indices(n)[:2]) for s, n in zip(region, volume.shape, strict=True)]
     return {
         "software": f"napari-ganseg {version('napari-ganseg')}",
         "model": model.card.name,
         "model_sha256": model.sha256,
-        "source": source,
-        "device": str(choose_device(settings.device)),
+        "source": volume.stored.path.name if isinstance(volume.stored, StoredGrid) else None,
         "overlap": settings.overlap,
-        "region_voxels": bounds,
-        "slice_index": settings.slice_index,
+        "strict": settings.strict,
+        "region_voxels": [[s.start, s.stop] for s in region],
+        "slice_index": None if settings.slice_index is None else int(settings.slice_index),
         "spacing_mm": list(model.card.spacing),
         "versions": {name: version(name) for name in ("torch", "monai", "nibabel", "numpy")},
         "python": platform.python_version(),

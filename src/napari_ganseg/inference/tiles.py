@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from math import ceil
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Box = tuple[slice, ...]
+Floats = npt.NDArray[np.float32]
 
 
 def tile_shape(shape: Sequence[int], patch: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
@@ -19,7 +20,7 @@ def tile_shape(shape: Sequence[int], patch: Sequence[int], divisor: Sequence[int
 
 
 def tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> list[Box]:
-    """Boxes of the tile's size that cover `shape` (which is no smaller), neighbours sharing at least `overlap` of it."""
+    """Boxes of the tile's size that cover `shape` (which is no smaller), neighbours sharing `overlap` of it or more."""
     starts = [along(n, t, overlap) for n, t in zip(shape, tile, strict=True)]
     return [tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True)) for start in product(*starts)]
 
@@ -32,7 +33,7 @@ def along(size: int, tile: int, overlap: float) -> list[int]:
     return [round(i * (size - tile) / (count - 1)) for i in range(count)]
 
 
-def importance(tile: Sequence[int]) -> npt.NDArray[np.float32]:
+def importance(tile: Sequence[int]) -> Floats:
     """Weight of a tile's voxels: a Gaussian of an eighth of its size, as nnU-Net and MONAI blend; never zero."""
     weight = np.ones((), dtype=np.float32)
     for n in tile:
@@ -41,16 +42,20 @@ def importance(tile: Sequence[int]) -> npt.NDArray[np.float32]:
     return weight
 
 
-def blend(
-    shape: Sequence[int], tile: Sequence[int], channels: int, scored: Iterator[tuple[Box, npt.NDArray[np.float32]]]
-) -> Iterator[npt.NDArray[np.float32] | None]:
-    """Add up scored tiles; yield None after each and, at the end, the weighted mean (channels, *shape)."""
-    total = np.zeros((channels, *shape), dtype=np.float32)
-    weight = np.zeros(tuple(shape), dtype=np.float32)
-    window = importance(tile)
-    for box, scores in scored:
-        total[(slice(None), *box)] += scores * window
-        weight[box] += window
-        yield None
-    total /= weight
-    yield total
+class Blend:
+    """The weighted mean of overlapping tiles (channels, *tile), added up one by one."""
+
+    def __init__(self, shape: Sequence[int], tile: Sequence[int], channels: int) -> None:
+        self._total = np.zeros((channels, *shape), dtype=np.float32)
+        self._weight = np.zeros(tuple(shape), dtype=np.float32)
+        self._window = importance(tile)
+
+    def add(self, box: Box, scores: Floats) -> None:
+        """Add what was computed for one tile."""
+        self._total[(slice(None), *box)] += scores * self._window
+        self._weight[box] += self._window
+
+    def mean(self) -> Floats:
+        """The mean (channels, *shape); zero where no tile lies. Ends the blend: its memory becomes the result."""
+        np.divide(self._total, self._weight, out=self._total, where=self._weight > 0)
+        return self._total

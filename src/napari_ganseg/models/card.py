@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,8 @@ from napari_ganseg.volume import LabelClass
 MAX_BYTES = 64 * 2**10
 MAX_DEPTH = 8
 STRICT = ConfigDict(extra="forbid", strict=True)
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
 Text = Annotated[str, Field(max_length=4000)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Millimetres = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
@@ -39,6 +41,12 @@ class Preprocessing:
 
     kind: Literal["ct_window", "z_score", "unit_range"]
     args: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+
+    def __post_init__(self) -> None:
+        try:
+            self.intensity()
+        except TypeError as error:
+            raise ValueError(f"{self.kind} does not take the numbers {', '.join(self.args) or '(none)'}") from error
 
     def intensity(self) -> Intensity:
         """The step itself."""
@@ -99,7 +107,7 @@ class Adversary:
     verdict: Literal["adversarial", "supervised"] = "supervised"
     lambda_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     auroc: Annotated[float, Field(ge=0, le=1)] | None = None
-    gradient_ratio: Annotated[float, Field(ge=0)] | None = None
+    gradient_ratio: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     dice_with: Annotated[float, Field(ge=0, le=1)] | None = None
     dice_without: Annotated[float, Field(ge=0, le=1)] | None = None
 
@@ -141,19 +149,15 @@ class Card:
     format: Literal[1] = 1
 
     def __post_init__(self) -> None:
-        per_axis = (
-            self.spacing,
-            self.patch,
-            self.field_of_view.least_mm,
-            self.field_of_view.most_mm,
-            *self.arch.strides,
-        )
+        view = self.field_of_view
+        per_axis = (self.spacing, self.patch, view.least_mm, view.most_mm, *self.arch.strides)
         if any(len(numbers) != self.dims for numbers in per_axis):
-            raise ValueError(
-                f"a {self.dims}D model gives {self.dims} numbers for spacing, patch, field of view and strides"
-            )
-        if len({c.value for c in self.classes}) != len(self.classes):
+            raise ValueError(f"a {self.dims}D model gives {self.dims} numbers for spacing, patch, view and strides")
+        values = {c.value for c in self.classes}
+        if len(values) != len(self.classes):
             raise ValueError("two classes have the same value")
+        if not values.issuperset(self.postprocessing.largest_component):
+            raise ValueError("largest_component names a value that is no class")
 
     @property
     def out_channels(self) -> int:
@@ -167,6 +171,11 @@ class Card:
 
 
 ADAPTER = TypeAdapter(Card)
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model may be called so: the name is a file's on every system."""
+    return len(name) <= 64 and re.fullmatch(NAME, name) is not None
 
 
 def card_to_json(card: Card) -> bytes:

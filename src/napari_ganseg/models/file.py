@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ import numpy as np
 from napari_ganseg.errors import ModelError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.names import shown
-from napari_ganseg.models.card import Card, Probe, card_from_json, card_to_json, strict_json
-from napari_ganseg.networks import build_generator, divisor, fill_weights, weights_of
+from napari_ganseg.models.card import Card, card_from_json, card_to_json, strict_json
+from napari_ganseg.models.probe import check_probe, probe
+from napari_ganseg.networks import build_generator, fill_weights, outline, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 SUFFIX = ".ganseg.safetensors"
 MAX_FILE = 4 * 2**30
 MAX_HEADER = 2**20
-PROBE_TOLERANCE = 1e-4
+READ_ERRORS = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,22 +45,32 @@ def save_model(path: Path, card: Card, network: nn.Module) -> Model:
     """Write card and weights as one file, with a probe of what the network computes.
 
     Raises:
-        ModelError: the path's name is not the card's, or the weights are not finite.
+        ModelError: the path's name is not the card's, its card is too long, or the weights are not finite.
     """
-    from safetensors.torch import save
-
     if path.name != card.name + SUFFIX:
         raise ModelError(
             f"Cannot save {shown(path)}: the model is called {card.name}, so its file is {card.name}{SUFFIX}."
         )
-    tensors = {name: t.detach().cpu().contiguous() for name, t in weights_of(network).items()}
-    check_finite(tensors)
     network = network.cpu().eval()
+    tensors = {name: t.detach().contiguous() for name, t in weights_of(network).items()}
+    check_finite(tensors)
     card = replace(card, probe=probe(card, network))
     text = card_to_json(card)
+    card_from_json(text)
     sha256 = digest(text, tensors)
-    write_bytes(path, save(tensors, {"ganseg": text.decode(), "sha256": sha256}))
+    write_bytes(path, packed(tensors, {"ganseg": text.decode(), "sha256": sha256}))
     return Model(card, network, sha256)
+
+
+def packed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file, its header sorted: safetensors alone orders it anew each time."""
+    from safetensors.torch import save
+
+    content = save(dict(tensors), dict(metadata))
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return b"".join([len(header).to_bytes(8, "little"), header, memoryview(content)[end:]])
 
 
 def load_model(path: Path, *, file_sha256: str | None = None) -> Model:
@@ -69,13 +83,20 @@ def load_model(path: Path, *, file_sha256: str | None = None) -> Model:
     Raises:
         ModelError: beginning with `Cannot load NAME:`, naming the fault.
     """
-    try:
+    with loading(path):
         return checked(path, file_sha256)
+
+
+@contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one ModelError that begins with `Cannot load NAME:`."""
+    try:
+        yield
     except ModelError as error:
         raise ModelError(f"Cannot load {shown(path)}: {error}") from error
     except FileNotFoundError as error:
         raise ModelError(f"Cannot load {shown(path)}: there is no such file.") from error
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except READ_ERRORS as error:
         raise ModelError(f"Cannot load {shown(path)}: it cannot be read ({error}).") from error
 
 
@@ -101,15 +122,13 @@ def read_card(path: Path) -> Card:
     Raises:
         ModelError: the file is no model of ours, or its card is not valid.
     """
-    try:
+    with loading(path):
         check_file(path)
         with open(path, "rb") as file:
             header = header_of(file.read(8), file.read(MAX_HEADER))
         card = card_from_json(metadata_of(header)["ganseg"].encode())
         check_name(path, card)
-    except (ModelError, OSError, ValueError) as error:
-        raise ModelError(f"Cannot load {shown(path)}: {error}") from error
-    return card
+        return card
 
 
 def check_file(path: Path) -> None:
@@ -140,7 +159,10 @@ def header_of(length: bytes, start: bytes) -> dict[str, Any]:
     size = int.from_bytes(length, "little")
     if size > len(start):
         raise ModelError("it is no model file (its header is too long or cut).")
-    header = strict_json(start[:size])
+    try:
+        header = strict_json(start[:size])
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"it is no model file (its header is no JSON: {error}).") from error
     if not isinstance(header, dict):
         raise ModelError("it is no model file (its header is no JSON object).")
     return header
@@ -149,9 +171,14 @@ def header_of(length: bytes, start: bytes) -> dict[str, Any]:
 def metadata_of(header: Mapping[str, Any]) -> dict[str, str]:
     """The two strings of ours in the header."""
     metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or set(metadata) != {"ganseg", "sha256"}:
+    if not isinstance(metadata, dict) or set(metadata) != {"ganseg", "sha256"} or not all_text(metadata.values()):
         raise ModelError("it is no napari-ganseg model (its card is missing).")
     return metadata
+
+
+def all_text(values: Iterable[object]) -> bool:
+    """Whether all values are strings."""
+    return all(isinstance(value, str) for value in values)
 
 
 def tensors_of(content: bytes) -> dict[str, Tensor]:
@@ -171,28 +198,25 @@ def digest(card: bytes, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         sha.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        sha.update(
-            memoryview(tensor.numpy()).cast("B") if tensor.numel() and tensor.dim() else tensor.numpy().tobytes()
-        )
+        sha.update(np.ascontiguousarray(tensor.numpy()).reshape(-1).view(np.uint8))
     return sha.hexdigest()
 
 
 def fill(card: Card, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Build the card's network and give it the weights, after comparing every key, shape and type."""
-    channels = len(card.channels)
+    sizes = {"dims": card.dims, "in_channels": len(card.channels), "out_channels": card.out_channels}
     try:
-        network = build_generator(card.arch, dims=card.dims, in_channels=channels, out_channels=card.out_channels)
-    except (ValueError, RuntimeError) as error:
+        wanted = weights_of(outline(card.arch, **sizes))
+    except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         raise ModelError(f"its network cannot be built ({error}).") from error
-    wanted = weights_of(network)
-    if odd := sorted(set(wanted) ^ set(tensors)):
-        raise ModelError(
-            f"its weights do not fit its network ({odd[0]} is {'missing' if odd[0] in wanted else 'unknown'})."
-        )
+    if odd := min(set(wanted) ^ set(tensors), default=""):
+        what = "missing" if odd in wanted else "unknown"
+        raise ModelError(f"its weights do not fit its network ({odd} is {what}).")
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
             raise ModelError(f"its weights do not fit its network ({name} is {tensor.dtype} {list(tensor.shape)}).")
     check_finite(tensors)
+    network = build_generator(card.arch, **sizes)
     fill_weights(network, tensors)
     return network.eval()
 
@@ -202,34 +226,3 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ModelError(f"its weights hold NaN or infinite numbers ({name}).")
-
-
-def probe(card: Card, network: nn.Module, seed: int = 20261120) -> Probe:
-    """Run the network on seeded noise and keep some of its probabilities."""
-    shape = tuple(max(32, 4 * d) for d in divisor(card.arch))
-    return Probe(seed, shape, tuple(round(float(p), 6) for p in probe_values(card, network, seed, shape)))
-
-
-def check_probe(card: Card, network: nn.Module) -> None:
-    """Refuse a model that does not compute what it did when it was saved."""
-    if card.probe is None:
-        raise ModelError("its card has no probe.")
-    values = probe_values(card, network, card.probe.seed, card.probe.shape)
-    if (
-        len(values) != len(card.probe.probabilities)
-        or np.abs(values - card.probe.probabilities).max() > PROBE_TOLERANCE
-    ):
-        raise ModelError(
-            "it does not compute what it did when it was saved; the file or this machine's torch is faulty."
-        )
-
-
-def probe_values(card: Card, network: nn.Module, seed: int, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Sixteen probabilities, spread over the output."""
-    import torch
-
-    noise = np.random.default_rng(seed).standard_normal((1, len(card.channels), *shape), dtype=np.float32)
-    with torch.inference_mode():
-        probabilities = network(torch.from_numpy(noise)).float().softmax(1).flatten()
-    picks = np.linspace(0, len(probabilities) - 1, 16).astype(int)
-    return probabilities.numpy()[picks].astype(np.float64)

@@ -11,6 +11,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from napari_ganseg.errors import ModelError
+from napari_ganseg.io.names import shown
 from napari_ganseg.models.card import Card
 from napari_ganseg.models.file import SUFFIX, Model, load_model, read_card
 
@@ -106,7 +107,15 @@ def remembered(path: Path, mtime_ns: int, size: int) -> Model:
     """A model as long as its file stays the same."""
     if path.parent != SHIPPED:
         return load_model(path)
-    pins: dict[str, str] = json.loads(PINS.read_text()) if PINS.exists() else {}
-    if path.name not in pins:
-        raise ModelError(f"Cannot load {path.name}: it is not one of the models that came with the plugin.")
-    return load_model(path, file_sha256=pins[path.name])
+    sha256 = pins().get(path.name)
+    if sha256 is None:
+        raise ModelError(f"Cannot load {shown(path)}: it is not one of the models that came with the plugin.")
+    return load_model(path, file_sha256=sha256)
+
+
+def pins() -> dict[str, str]:
+    """SHA-256 of every shipped model's file, by its name; none where the list is missing or damaged."""
+    try:
+        return dict(json.loads(PINS.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}

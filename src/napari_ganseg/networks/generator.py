@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -39,24 +40,35 @@ class Arch:
             )
 
 
-def build_generator(arch: Arch, *, dims: int, in_channels: int, out_channels: int) -> nn.Module:
-    """Make the network with fresh weights, after counting its parameters without allocating them.
+def build_generator(arch: Arch, *, dims: int, in_channels: int, out_channels: int, seed: int = 0) -> nn.Module:
+    """Make the network with fresh weights of its own seed, after counting its parameters without allocating them.
 
-    Input (batch, in_channels, z, y, x) or (batch, in_channels, y, x), sizes divisible by `divisor(arch)`; output the same
-    with `out_channels` logits.
+    Input (batch, in_channels, z, y, x) or (batch, in_channels, y, x), sizes divisible by `divisor(arch)`; the output
+    is the same with `out_channels` logits.
 
     Raises:
         ValueError: the arguments do not fit together, or the network would be larger than 5e8 parameters.
     """
     import torch
 
+    outline(arch, dims=dims, in_channels=in_channels, out_channels=out_channels)
+    with torch.random.fork_rng(devices=[]):  # nobody else's random numbers are touched
+        torch.default_generator.manual_seed(seed)
+        return make(arch, dims, in_channels, out_channels)
+
+
+def outline(arch: Arch, *, dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """The network without memory for its weights: their names, shapes and types alone; raises as `build_generator`."""
+    import torch
+
     if any(len(stride) != dims for stride in arch.strides):
         raise ValueError(f"a {dims}D network needs {dims} numbers per stride")
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in make(arch, dims, in_channels, out_channels).parameters())
+        network = make(arch, dims, in_channels, out_channels)
+    parameters = sum(p.numel() for p in network.parameters())
     if parameters > MAX_PARAMETERS:
         raise ValueError(f"the network has {parameters:,} parameters; the limit is {MAX_PARAMETERS:,}")
-    return make(arch, dims, in_channels, out_channels)
+    return network
 
 
 def divisor(arch: Arch) -> tuple[int, ...]:
@@ -68,18 +80,23 @@ def make(arch: Arch, dims: int, in_channels: int, out_channels: int) -> nn.Modul
     """Translate the configuration to MONAI's arguments."""
     from monai.networks import nets
 
+    sizes = (dims, in_channels, out_channels)
+    network: nn.Module
     if arch.name == "UNet":
-        return nets.UNet(
-            dims, in_channels, out_channels, arch.features, arch.strides, num_res_units=arch.residual_units
-        )  # type: ignore[no-any-return]
-    if arch.name == "DynUNet":
+        network = nets.UNet(*sizes, arch.features, arch.strides, num_res_units=arch.residual_units)
+    elif arch.name == "DynUNet":
         strides = ((1,) * dims, *arch.strides)
-        return nets.DynUNet(
-            dims, in_channels, out_channels, [3] * len(strides), strides, strides[1:], filters=arch.features
-        )  # type: ignore[no-any-return]
+        network = nets.DynUNet(*sizes, [3] * len(strides), strides, strides[1:], filters=arch.features)
+    else:
+        check_segresnet(arch)
+        blocks, first = (1, *[2] * (len(arch.features) - 1)), arch.features[0]
+        network = nets.SegResNet(dims, first, *sizes[1:], blocks_down=blocks, blocks_up=(1,) * (len(blocks) - 1))
+    return network
+
+
+def check_segresnet(arch: Arch) -> None:
+    """Refuse numbers that SegResNet would ignore."""
     if any(s != 2 for stride in arch.strides for s in stride):
         raise ValueError("SegResNet halves every axis at every level; its strides are all 2")
-    blocks = (1, *[2] * (len(arch.features) - 1))
-    return nets.SegResNet(
-        dims, arch.features[0], in_channels, out_channels, blocks_down=blocks, blocks_up=(1,) * (len(blocks) - 1)
-    )  # type: ignore[no-any-return]
+    if any(fine * 2 != coarse for fine, coarse in pairwise(arch.features)):
+        raise ValueError("SegResNet doubles its features at every level")

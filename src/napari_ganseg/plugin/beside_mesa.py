@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def load_triton_apart() -> None:
-    """Import triton bound to its own LLVM, before torch does; nothing to do where there is none, or it is there already."""
+    """Import triton bound to its own LLVM, before torch does; nothing to do where there is none or it is imported."""
     if not hasattr(os, "RTLD_DEEPBIND") or "triton" in sys.modules or find_spec("triton") is None:
         return
     flags = sys.getdlopenflags()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
 import napari
 import numpy as np
@@ -11,104 +14,119 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QInputDialog
 
-from napari_ganseg.errors import GansegError
+from napari_ganseg.errors import FileError, GansegError, UsageError
 from napari_ganseg.io.stored import StoredGrid
-from napari_ganseg.plugin.layers import KEY, bare, image_layers, labels_layer, placement_of
+from napari_ganseg.plugin.layers import bare, contrast, labels_layer, placed, put_on
 from napari_ganseg.plugin.placement import Placement
+from napari_ganseg.plugin.registry import KEY, placement_of, remember
 from napari_ganseg.plugin.writer import save_layer
 
+L = TypeVar("L", bound=Layer)
+Command = Callable[[napari.Viewer], None]
 
+
+def in_words(command: Command) -> Command:
+    """Show what goes wrong in a command as a message; an exception in a menu could end napari."""
+
+    @wraps(command)
+    def careful(viewer: napari.Viewer) -> None:
+        try:
+            command(bare(viewer))
+        except GansegError as error:
+            show_error(str(error))
+
+    return careful
+
+
+@in_words
 def save_labels(viewer: napari.Viewer) -> None:
     """Save the selected Labels layer on its scan's own grid."""
-    layer = selected(viewer, Labels)
-    if layer is None:
-        show_error("Select one Labels layer first, then save it.")
-        return
-    start = str(suggested_folder(viewer) / f"{layer.name}.nii.gz")
-    path, _ = QFileDialog.getSaveFileName(None, "Save labels", start, "NIfTI (*.nii.gz *.nii)")
+    save_with_dialog(viewer, the_selected(viewer, Labels, "Select one Labels layer first, then save it."))
+
+
+@in_words
+def new_labels(viewer: napari.Viewer) -> None:
+    """Add an empty Labels layer that lies on the selected scan, or on the topmost one."""
+    images = [layer for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+    image = next((image for image in images if image in viewer.layers.selection), next(iter(images), None))
+    if image is None:
+        raise UsageError("Open a scan first.")
+    placement = placement_of(image)
+    empty = placement.label_map(np.zeros(placement.layer_shape, dtype=np.uint8))
+    data, fields, _ = labels_layer(empty, f"{image.name} labels", placement)
+    viewer.add_layer(Labels(data, **put_on(fields, image)))
+
+
+@in_words
+def show_as_labels(viewer: napari.Viewer) -> None:
+    """Turn the selected image layer of whole numbers into a Labels layer."""
+    words = "Select one image layer that holds whole numbers."
+    image = the_selected(viewer, Image, words)
+    placement, array = placement_of(image), np.asarray(image.data)
+    if not np.array_equal(array, np.rint(array)):
+        raise UsageError(words)
+    data, fields, _ = labels_layer(placement.label_map(array.astype(np.int64)), image.name, placement)
+    swap(viewer, image, Labels(data, **put_on(fields, image)))
+
+
+@in_words
+def show_as_image(viewer: napari.Viewer) -> None:
+    """Turn the selected Labels layer into an image layer: for an MRI of whole numbers that was taken for labels."""
+    layer = the_selected(viewer, Labels, "Select one Labels layer.")
+    placement, array = placement_of(layer), np.asarray(layer.data)
+    if isinstance(placement.stored, StoredGrid):  # a scan from now on, which labels must not overwrite
+        placement = replace(placement, stored=replace(placement.stored, is_image=True))
+    fields = {**placed(remember(placement)), "name": layer.name, "contrast_limits": contrast(array), "colormap": "gray"}
+    swap(viewer, layer, Image(array, **put_on(fields, layer)))
+
+
+def save_with_dialog(viewer: napari.Viewer, layer: Labels) -> None:
+    """Ask where, save, and say so.
+
+    Raises:
+        GansegError: as `save_layer`.
+    """
+    path, _ = QFileDialog.getSaveFileName(None, "Save labels", str(suggested(viewer, layer)), "NIfTI (*.nii.gz *.nii)")
     if not path:
         return
-    try:
-        written = save_layer(layer, list(viewer.layers), with_suffix(path), ask_for_grid)
-    except GansegError as error:
-        show_error(str(error))
-        return
+    target = with_suffix(path)
+    if str(target) != path and target.exists():  # the dialog asked about another name
+        raise FileError(f"{target.name} exists already; choose it in the dialog to replace it.")
+    written = save_layer(layer, list(viewer.layers), target, ask_for_grid)
     if written:
         show_info(f"Saved {written.name}.")
 
 
-def new_labels(viewer: napari.Viewer) -> Labels | None:
-    """Add an empty Labels layer that lies on the selected scan, whatever else is selected; the first scan otherwise."""
-    image = selected(viewer, Image) or next((la for la in reversed(viewer.layers) if isinstance(la, Image)), None)
-    if image is None:
-        show_error("Open a scan first.")
-        return None
-    try:
-        placement = placement_of(image)
-    except GansegError as error:
-        show_error(str(error))
-        return None
-    empty = placement.label_map(np.zeros(placement.layer_shape, dtype=np.uint8))
-    data, fields, _ = labels_layer(empty, f"{image.name} labels", placement)
-    layer = Labels(data, **(fields | same_place(image)))
-    viewer.add_layer(layer)
-    return layer
-
-
-def show_as_labels(viewer: napari.Viewer) -> None:
-    """Turn the selected image layer of whole numbers into a Labels layer."""
-    image = selected(viewer, Image)
-    if image is None or not np.array_equal(image.data, np.rint(image.data)):
-        show_error("Select one image layer that holds whole numbers.")
-        return
-    placement = placement_of(image)
-    labels = placement.label_map(np.asarray(image.data).astype(np.int64))
-    data, fields, _ = labels_layer(labels, image.name, placement)
-    replace(viewer, image, Labels(data, **(fields | same_place(image))))
-
-
-def show_as_image(viewer: napari.Viewer) -> None:
-    """Turn the selected Labels layer into an image layer: for an MRI of whole numbers that was taken for labels."""
-    layer = selected(viewer, Labels)
-    if layer is None:
-        show_error("Select one Labels layer.")
-        return
-    placement = placement_of(layer)
-    _, fields, _ = image_layers(placement.volume(np.asarray(layer.data)), layer.name)[0]
-    replace(viewer, layer, Image(np.asarray(layer.data), **(fields | same_place(layer))))
-
-
-def same_place(layer: Layer) -> dict[str, object]:
-    """The transform of a layer, for another on top of it."""
-    return {"scale": layer.scale, "translate": layer.translate, "affine": layer.affine, "units": layer.units,
-            "axis_labels": layer.axis_labels}  # fmt: skip
-
-
-def replace(viewer: napari.Viewer, old: Layer, new: Layer) -> None:
+def swap(viewer: napari.Viewer, old: Layer, new: Layer) -> None:
     """Put a layer in the place of another."""
     index = viewer.layers.index(old)
     viewer.layers.remove(old)
     viewer.layers.insert(index, new)
+    viewer.layers.selection.active = new
 
 
-def selected(viewer: napari.Viewer, kind: type[Layer]) -> Layer | None:
-    """The one selected layer of a kind."""
-    layers = [bare(layer) for layer in viewer.layers.selection if isinstance(layer, kind)]
-    return layers[0] if len(layers) == 1 else None
+def the_selected(viewer: napari.Viewer, kind: type[L], otherwise: str) -> L:
+    """The one selected layer of a kind.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    layers = [layer for layer in viewer.layers.selection if isinstance(layer, kind)]
+    if len(layers) != 1:
+        raise UsageError(otherwise)
+    return layers[0]
 
 
-def suggested_folder(viewer: napari.Viewer) -> Path:
-    """Where the scan lies, or the home folder."""
-    for layer in viewer.layers:
-        stored = getattr(layer.metadata.get(KEY), "stored", None)
-        if isinstance(stored, StoredGrid):
-            return stored.path.parent
-    return Path.home()
+def suggested(viewer: napari.Viewer, layer: Labels) -> Path:
+    """A path beside the labels' own scan, or beside any scan, or in the home folder."""
+    grids = [getattr(other.metadata.get(KEY), "stored", None) for other in (layer, *viewer.layers)]
+    folder = next((grid.path.parent for grid in grids if isinstance(grid, StoredGrid)), Path.home())
+    return folder / f"{layer.name.replace('/', '_')}.nii.gz"
 
 
-def with_suffix(path: str) -> str:
+def with_suffix(path: str) -> Path:
     """A file name with `.nii.gz` unless the user gave one of our suffixes."""
-    return path if path.lower().endswith((".nii", ".nii.gz")) else f"{path}.nii.gz"
+    return Path(path if path.lower().endswith((".nii", ".nii.gz")) else f"{path}.nii.gz")
 
 
 def ask_for_grid(question: str, places: Sequence[Placement]) -> Placement | None:

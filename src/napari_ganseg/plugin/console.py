@@ -9,8 +9,9 @@ from napari.layers import Image, Labels
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.plugin.beside_mesa import load_triton_apart
-from napari_ganseg.plugin.layers import bare, placement_of
+from napari_ganseg.plugin.layers import bare
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
+from napari_ganseg.plugin.registry import placement_of
 from napari_ganseg.plugin.results import show_result
 from napari_ganseg.plugin.upright import watch
 
@@ -41,7 +42,7 @@ def segment_layers(
     loaded = find_model(model, model_folder())
     options = Settings(**{"device": preferred_device(), **settings})
     made = []
-    for layer in chosen:
+    for layer in map(bare, chosen):
         placement = placement_of(layer)
         labels = segmentation(placement.volume(layer.data), loaded, options).result
         made.append(show_result(viewer, labels, layer, placement))

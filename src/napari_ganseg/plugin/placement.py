@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_ganseg.io.stored import StoredGrid
+from napari_ganseg.io.voxels import image_values
 from napari_ganseg.volume import Affine, Array, LabelMap, Volume, column_lengths, identity_affine
 
 ASSUMED = "SPL"  # slices go up, rows to the back, columns to the left: how readers without orientation stack DICOM
@@ -46,6 +47,11 @@ class Placement:
         return cls(grid.shape, grid.affine, source, grid.stored, grid.notes, tuple(range(ndim)), (False,) * ndim)
 
     @property
+    def is_upright(self) -> bool:
+        """Whether a layer's array has the scan's own axes and directions."""
+        return self.axes == tuple(range(len(self.shape))) and not any(self.flips)
+
+    @property
     def layer_shape(self) -> tuple[int, ...]:
         """Shape that a layer's array has here."""
         shape = [0] * len(self.axes)
@@ -59,8 +65,14 @@ class Placement:
         return (*self.notes, self.assumption) if self.assumption else self.notes
 
     def volume(self, array: Array) -> Volume:
-        """The layer's array as a Volume."""
-        return Volume(array=self.upright(array), affine=self.affine, stored=self.stored, notes=self.all_notes)
+        """The layer's array as a Volume: real numbers of up to 32 bits, all finite.
+
+        Raises:
+            FileError: too many voxels are NaN or infinite.
+        """
+        values, repairs = image_values(np.asarray(array), 1.0, 0.0)
+        notes = (*self.all_notes, *repairs)
+        return Volume(array=self.upright(values), affine=self.affine, stored=self.stored, notes=notes)
 
     def label_map(self, array: Array, **fields: Any) -> LabelMap:
         """The array of a Labels layer as a LabelMap."""
@@ -100,11 +112,22 @@ def display(placement: Placement) -> tuple[tuple[float, ...], tuple[float, ...]]
     scale = column_lengths(placement.affine)[3 - ndim :]
     middle_index = np.array([0.0] * (3 - ndim) + [(n - 1) / 2 for n in placement.shape])
     middle = placement.affine[:3, :3] @ middle_index + placement.affine[:3, 3]
-    world = [middle[axis] for axis in UPRIGHT]
-    if ndim == 2:  # a slice lies in whatever plane it was taken: keep the world axes its rows and columns follow
-        world = [middle[int(np.argmax(np.abs(placement.affine[:3, column])))] for column in (1, 2)]
+    world = [middle[axis] for axis in world_axes(placement)]
     translate = tuple(float(w - s * (n - 1) / 2) for w, s, n in zip(world, scale, placement.shape, strict=True))
     return tuple(float(s) for s in scale), translate
+
+
+def world_axes(placement: Placement) -> tuple[int, ...]:
+    """The RAS axes that a scan's own axes follow; a slice lies in whatever plane it was taken."""
+    if len(placement.shape) == 3:
+        return UPRIGHT
+    rows, columns = (int(np.argmax(np.abs(placement.affine[:3, column]))) for column in (1, 2))
+    return (rows, columns) if rows != columns else UPRIGHT[1:]
+
+
+def world_letters(placement: Placement) -> tuple[str, ...]:
+    """The directions that a scan's own axes grow to."""
+    return tuple("RAS"[axis] for axis in world_axes(placement))
 
 
 def assumed(shape: tuple[int, ...], spacing_mm: tuple[float, ...], source: str, codes: str = ASSUMED) -> Placement:
@@ -114,12 +137,13 @@ def assumed(shape: tuple[int, ...], spacing_mm: tuple[float, ...], source: str, 
         shape: of the layer's array, 2 or 3 axes.
         spacing_mm: millimetres along its axes.
         source: what people call it.
-        codes: for example "SPL" for a 3D array, or the letters of rows and columns for a 2D one.
+        codes: for example "SPL"; a 2D array is taken as it is.
     """
-    assumption = f"orientation assumed: the axes of {source} grow to {', '.join(codes)} (unknown to napari)."
     if len(shape) == 2:
+        assumption = f"orientation unknown: {source} is taken as it is; left and right may be swapped."
         affine = identity_affine((1.0, *spacing_mm))
         return Placement(shape, affine, source, None, (), (0, 1), (False, False), assumption)
+    assumption = f"orientation assumed: the axes of {source} grow to {', '.join(codes)} (unknown to napari)."
     world = [WORLD[letter] for letter in codes]
     axes = tuple(next(a for a, (axis, _) in enumerate(world) if axis == wanted) for wanted in UPRIGHT)
     flips = tuple(world[a][1] < 0 for a in axes)
@@ -129,23 +153,31 @@ def assumed(shape: tuple[int, ...], spacing_mm: tuple[float, ...], source: str, 
     return Placement(tuple(size), affine, source, None, (), axes, flips, assumption)
 
 
-def matched(array: Array, volume: Volume, source: str) -> Placement | None:
+def matched(array: Array, volume: Volume | LabelMap, source: str) -> Placement | None:
     """Find how another reader's array shows a file's volume: the one permutation and mirroring that makes them equal.
 
     Returns:
         None where no or more than one way fits: then the orientation stays unknown.
     """
-    if array.ndim != 3 or volume.has_channels or volume.spatial_ndim != 3:
+    if array.ndim != 3 or volume.array.ndim != 3:
         return None
+    seen = [np.random.default_rng(0).integers(0, n, 4096) for n in volume.shape]  # most ways fail on these already
     found = []
     for axes, flips in product(permutations(range(3)), product((False, True), repeat=3)):
         if tuple(array.shape[a] for a in axes) != volume.shape:
             continue
-        candidate = Placement(volume.shape, volume.affine, source, volume.stored, volume.notes, axes, flips)
-        turned = np.transpose(array, axes)[candidate._steps()]
-        if np.array_equal(turned[:, 0, 0], volume.array[:, 0, 0]) and np.array_equal(turned, volume.array):
-            found.append(candidate)
+        way = Placement(volume.shape, volume.affine, source, volume.stored, volume.notes, axes, flips)
+        turned = np.transpose(array, axes)[way._steps()]
+        if is_same(turned[tuple(seen)], volume.array[tuple(seen)]) and is_same(turned, volume.array):
+            found.append(way)
     return found[0] if len(found) == 1 else None
+
+
+def is_same(first: Array, second: Array) -> bool:
+    """Whether two arrays hold the same numbers, read with another precision perhaps."""
+    if first.dtype.kind in "iub" and second.dtype.kind in "iub":
+        return np.array_equal(first, second)
+    return np.allclose(first, second, rtol=1e-5, atol=1e-5 * float(np.abs(second).max()))
 
 
 def orientation_codes() -> list[str]:

@@ -18,14 +18,10 @@ def box_in_view(viewer: Any, image: Image, placement: Placement) -> Box:
     """Voxels on screen: the visible part of the displayed plane, and of the sliced axis as much as it is wide."""
     corners = np.asarray(image.corner_pixels, dtype=float)
     low, high = corners.min(axis=0), corners.max(axis=0) + 1
-    displayed = list(viewer.dims.displayed)
-    scale = np.abs(np.asarray(image.scale))
-    width_mm = max((high[a] - low[a]) * scale[a] for a in displayed)
-    for axis in set(range(image.ndim)) - set(displayed):
-        here = image.world_to_data(viewer.dims.point)[axis]
-        half = width_mm / scale[axis] / 2
-        low[axis], high[axis] = here - half, here + half + 1
-    return upright_box(low, high, placement)
+    lacking = viewer.dims.ndim - image.ndim  # axes that the viewer has and the image has not
+    is_displayed = np.isin(np.arange(image.ndim) + lacking, viewer.dims.displayed)
+    here = np.asarray(image.world_to_data(viewer.dims.point))
+    return upright_box(*deepened(low, high, is_displayed, here, image), placement)
 
 
 def box_in_shapes(shapes: Shapes, image: Image, placement: Placement) -> Box:
@@ -37,16 +33,20 @@ def box_in_shapes(shapes: Shapes, image: Image, placement: Placement) -> Box:
     if not shapes.data:
         raise UsageError(f'Draw a rectangle in "{shapes.name}" around what shall be segmented.')
     vertices = np.concatenate([np.atleast_2d(d) for d in shapes.data])
-    world = np.array([shapes.data_to_world(v) for v in vertices])
-    points = np.array([image.world_to_data(w[-image.ndim :]) for w in world])
+    points = np.array([image.world_to_data(shapes.data_to_world(v)) for v in vertices])
     low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1
+    lacking = max(0, image.ndim - shapes.ndim)  # a flat Shapes layer says nothing about these: take all
+    low[:lacking], high[:lacking] = 0, image.data.shape[:lacking]
+    is_wide = np.ptp(points, axis=0) >= 1
+    is_wide[:lacking] = True
+    return upright_box(*deepened(low, high, is_wide, points[0], image), placement)
+
+
+def deepened(low: Any, high: Any, is_wide: Any, here: Any, image: Image) -> tuple[Any, Any]:
+    """A flat box, made as deep in millimetres around a spot as it is wide."""
     scale = np.abs(np.asarray(image.scale))
-    is_flat = points.max(axis=0) - points.min(axis=0) < 1
-    width_mm = float(((high - low) * scale)[~is_flat].max(initial=0.0))
-    for axis in np.flatnonzero(is_flat):
-        half = width_mm / scale[axis] / 2
-        low[axis], high[axis] = points[0][axis] - half, points[0][axis] + half + 1
-    return upright_box(low, high, placement)
+    half = ((high - low) * scale)[is_wide].max(initial=0.0) / scale / 2
+    return np.where(is_wide, low, here - half), np.where(is_wide, high, here + half + 1)
 
 
 def upright_box(low: Any, high: Any, placement: Placement) -> Box:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from napari.layers import Image, Labels
 
-from napari_ganseg.plugin.commands import same_place
-from napari_ganseg.plugin.layers import MADE, is_edited, labels_layer
+from napari_ganseg.plugin.layers import MADE, is_edited, labels_layer, put_on
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.volume import LabelMap
 
-OF = "napari-ganseg-of"  # in a result's metadata: which image and model it was made from
+_made: WeakKeyDictionary[Labels, Origin] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a result was made from, and what its layer was called then."""
+
+    image: ReferenceType[Image]
+    model: str
+    name: str
 
 
 def show_result(viewer: Any, labels: LabelMap, image: Image, placement: Placement) -> Labels:
-    """Add a Labels layer with the result; an older one of the same image and model is replaced if nobody edited it."""
-    name = f"{image.name} {labels.provenance.get('model', 'labels')}"
-    data, fields, _ = labels_layer(labels, name, placement)
-    fields["metadata"][OF] = origin = (id(image), labels.provenance.get("model"))
-    layer = Labels(data, **(fields | same_place(image)))
-    older = next((o for o in viewer.layers if o.metadata.get(OF) == origin and not is_edited(o)), None)
+    """Add a Labels layer with the result; an older one of the same image and model is replaced if nobody touched it."""
+    model = str(labels.provenance.get("model", "labels"))
+    data, fields, _ = labels_layer(labels, f"{image.name} {model}", placement)
+    layer = Labels(data, **put_on(fields, image))
+    older = next((o for o in viewer.layers if is_untouched(o, image, model)), None)
     if older is not None:
         viewer.layers.remove(older)
     viewer.add_layer(layer)
+    _made[layer] = Origin(ref(image), model, layer.name)
     return layer
+
+
+def is_untouched(layer: Any, image: Image, model: str) -> bool:
+    """Whether a layer is a model's result for an image, neither edited nor renamed since."""
+    origin = _made.get(layer)
+    if origin is None or origin.image() is not image or origin.model != model:
+        return False
+    return layer.name == origin.name and not is_edited(layer)
 
 
 def table_of(layer: Labels) -> dict[str, Any]:

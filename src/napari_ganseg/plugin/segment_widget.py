@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Table, create_widget
 from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy import compat
 from qtpy.QtWidgets import QLabel
 
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.plugin import commands
-from napari_ganseg.plugin.layers import bare, placement_of
+from napari_ganseg.plugin.layers import bare
 from napari_ganseg.plugin.placement import Placement, orientation_codes
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
 from napari_ganseg.plugin.regions import VIEW, WHOLE, box_in_shapes, box_in_view, current_slice
+from napari_ganseg.plugin.registry import choose_letters, letters_of, placement_of
 from napari_ganseg.plugin.results import found, notes_of, show_result, table_of
+from napari_ganseg.plugin.task import Identity, Task, make_run
 from napari_ganseg.plugin.upright import watch
-from napari_ganseg.plugin.worker import Job
+from napari_ganseg.plugin.worker import Job, job_of
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_ganseg.run import Run
-    from napari_ganseg.volume import LabelMap, Volume
+    from napari_ganseg.volume import LabelMap
 
 VOLUME, SLICE = "Whole volume", "Current slice"
 
@@ -35,9 +37,9 @@ class SegmentWidget(Container[Any]):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:  # napari injects by this name
         self._viewer = bare(napari_viewer)
-        self._job: Job[LabelMap] | None = None
+        self._result: Labels | None = None
         self._cards: dict[str, Card] = {}
-        self.image = create_widget(annotation=Image, name="image", label="Image")
+        self.image: Any = create_widget(annotation=Image, name="image", label="Image")
         self.letters = ComboBox(
             name="letters", label="Axes grow to", choices=orientation_codes(), visible=False,
             tooltip="Nobody knows how this image lies in the patient. Choose the directions its three axes grow to: "
@@ -67,17 +69,16 @@ class SegmentWidget(Container[Any]):
         self._connect()
         watch(self._viewer)
         self.reset_choices()
+        if job := job_of(self._viewer):  # this form was closed while it ran, and opened again
+            self._follow(job)
 
     def _connect(self) -> None:
-        """Every connection of this widget; they go with its Qt parts."""
+        """Every connection of this widget; napari adds those of `reset_choices` to its layer list, and undoes them."""
         self.image.changed.connect(self._on_image)
-        self.letters.changed.connect(self._on_image)
+        self.letters.changed.connect(self._on_letters)
         self.model.changed.connect(self._on_model)
         self.button.clicked.connect(self._on_button)
-        self.save_button.clicked.connect(lambda: commands.save_labels(self._viewer))
-        layers = self._viewer.layers.events
-        for event in (layers.inserted, layers.removed, layers.reordered):
-            event.connect(self._on_layers)
+        self.save_button.clicked.connect(self._on_save)
 
     # --- the form ---
 
@@ -85,28 +86,31 @@ class SegmentWidget(Container[Any]):
         self._cards = {card.name: card for card in list_models(model_folder())}
         return list(self._cards)
 
-    def _region_names(self, _: Any = None) -> list[str]:
-        return [WHOLE, VIEW, *[layer.name for layer in self._viewer.layers if isinstance(layer, Shapes)]]
-
-    def _on_layers(self, _: Any = None) -> None:
-        self.reset_choices()
+    def _region_names(self, _: Any = None) -> list[tuple[str, Any]]:
+        shapes = [(f"Shapes: {layer.name}", layer) for layer in self._viewer.layers if isinstance(layer, Shapes)]
+        return [(WHOLE, WHOLE), (VIEW, VIEW), *shapes]
 
     def reset_choices(self, *_: Any) -> None:
-        """Fill the lists anew and bring the words up to date."""
+        """Fill the lists anew and bring the words up to date; magicgui forgets the choice of what was renamed."""
+        chosen = [(box, box.value) for box in (self.image, self.region)]
         super().reset_choices()
+        for box, value in chosen:
+            if value in box.choices:
+                box.value = value
         self._on_image()
         self._on_model()
 
     def _on_image(self, *_: Any) -> None:
         """Ask for the orientation only where nobody knows it."""
         image = bare(self.image.value)
-        is_unknown = False
+        self.letters.visible = image is not None and is_unknown(image)
         if image is not None:
-            try:
-                is_unknown = image.ndim == 3 and bool(placement_of(image).assumption)
-            except GansegError:
-                is_unknown = False
-        self.letters.visible = is_unknown
+            self.letters.value = letters_of(image)
+
+    def _on_letters(self, letters: str) -> None:
+        image = bare(self.image.value)
+        if image is not None:
+            choose_letters(image, letters)
 
     def _on_model(self, *_: Any) -> None:
         card = self._cards.get(self.model.value)
@@ -116,13 +120,13 @@ class SegmentWidget(Container[Any]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a segmentation runs."""
-        return self._job is not None
+        """Whether a segmentation runs behind this viewer."""
+        return job_of(self._viewer) is not None
 
     def _on_button(self) -> None:
         """Start, or cancel what runs."""
-        if self._job is not None:
-            self._job.cancel()
+        if job := job_of(self._viewer):
+            job.cancel()
             self.button.text, self.button.enabled = "Cancelling...", False
             return
         try:
@@ -136,36 +140,41 @@ class SegmentWidget(Container[Any]):
             raise UsageError("Open a scan first, then click Segment.")
         if self.model.value is None:
             raise UsageError("There is no model; put one into the model folder (Preferences > Plugins).")
-        placement = placement_of(image, self.letters.value if self.letters.visible else None)
-        volume, model, settings = placement.volume(image.data), self.model.value, self._settings(image, placement)
-        before = identity(image)
-        self._job = Job(
-            self._viewer, lambda: make_run(volume, model, settings), f"Segment {image.name}",
-            on_done=lambda labels: self._show(labels, image, placement, before), on_failed=show_error, on_end=self._on_end,
-        )  # fmt: skip
+        placement, before = placement_of(image), Identity.of(image)
+        task = Task(image.data, placement, self.model.value, self._settings(image, placement))
+        self._follow(Job(
+            self._viewer, lambda: make_run(task), f"Segment {image.name}",
+            on_done=lambda labels: self._show(labels, image, placement, before), on_failed=show_error,
+        ))  # fmt: skip
+
+    def _follow(self, job: Job[LabelMap]) -> None:
+        """Turn the button into Cancel until the job ends."""
+        job.ended.connect(self._on_end)
         self.button.text = "Cancel"
 
     def _settings(self, image: Image, placement: Placement) -> dict[str, Any]:
         """Fields of the engine's Settings, as the form says."""
-        region = None
-        if self.region.value == VIEW:
+        region, where = None, bare(self.region.value)
+        if where == VIEW:
             region = box_in_view(self._viewer, image, placement)
-        elif self.region.value != WHOLE:
-            region = box_in_shapes(self._viewer.layers[self.region.value], image, placement)
+        elif where != WHOLE:
+            region = box_in_shapes(where, image, placement)
         index = current_slice(self._viewer, image, placement) if self.extent.value == SLICE else None
         return {"region": region, "slice_index": index, "device": self.device.value}
 
-    def _show(self, labels: LabelMap, image: Image, placement: Placement, before: tuple[Any, ...]) -> None:
+    def _show(self, labels: LabelMap, image: Image, placement: Placement, before: Identity) -> None:
         """Show the result, unless the image it belongs to has gone or changed meanwhile."""
+        if not is_alive(self):
+            return  # the viewer was closed
         if image not in self._viewer.layers:
             show_warning(f'"{image.name}" was removed while it was being segmented; the result was dropped.')
             return
-        if identity(image) != before:
+        if not Identity.of(image).is_same_as(before):
             show_warning(
                 f'"{image.name}" was changed while it was being segmented; the result was dropped. Segment again.'
             )
             return
-        layer = show_result(self._viewer, labels, image, placement)
+        self._result = layer = show_result(self._viewer, labels, image, placement)
         self._fill(layer)
         show_info(f"{layer.name}: {found(layer)} structures found.")
 
@@ -178,22 +187,28 @@ class SegmentWidget(Container[Any]):
         self.notes.value = "\n".join(notes)
         self.notes.visible = bool(notes)
 
+    def _on_save(self) -> None:
+        """Save the result in the table, or what is selected once that has gone."""
+        if self._result in self._viewer.layers:
+            self._viewer.layers.selection.active = self._result
+        commands.save_labels(self._viewer)
+
     def _on_end(self) -> None:
-        self._job = None
-        self.button.text, self.button.enabled = "Segment", True
+        if is_alive(self):
+            self.button.text, self.button.enabled = "Segment", True
 
 
-def make_run(volume: Volume, model: str, settings: dict[str, Any]) -> Run[LabelMap]:
-    """The segmentation, made where torch may be imported: in the background."""
-    from napari_ganseg.inference.engine import Settings, segmentation
-    from napari_ganseg.models.library import find_path
+def is_unknown(image: Image) -> bool:
+    """Whether nobody knows how a volume lies in the patient."""
+    try:
+        return image.ndim == 3 and bool(placement_of(image).assumption)
+    except GansegError:
+        return False
 
-    return segmentation(volume, find_path(model, model_folder()), Settings(**settings))
 
-
-def identity(image: Image) -> tuple[Any, ...]:
-    """What must stay the same for a result to fit its image."""
-    return id(image.data), tuple(image.scale), tuple(image.translate), image.affine.affine_matrix.tobytes()
+def is_alive(widget: SegmentWidget) -> bool:
+    """Whether Qt still has the widget: a closed viewer takes it along, a closed dock does not."""
+    return bool(compat.isalive(widget.native))  # type: ignore[no-untyped-call]
 
 
 def wrap(label: QLabel) -> None:

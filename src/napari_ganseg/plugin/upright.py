@@ -1,17 +1,23 @@
-"""Scans stand upright: the camera is turned once one of ours enters a viewer, and the user is told once."""
+"""Scans stand upright: what a viewer does once one of ours enters it, and says once."""
 
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
+from napari.layers import Image
 from napari.utils.notifications import show_info
 
-from napari_ganseg.plugin.layers import KEY, bare
+from napari_ganseg.plugin.layers import bare, widen_contrast
+from napari_ganseg.plugin.placement import Placement
+from napari_ganseg.plugin.registry import KEY
 
 ORIENTATION = ("away", "up", "left")  # S up, the patient's right on the left of the screen, 3D right-handed
+AXIAL, SAGITTAL, CORONAL = (0, 1, 2), (2, 0, 1), (1, 0, 2)  # orders of axes: sliced, up, to the left
+NEXT: dict[tuple[int, ...], tuple[int, ...]] = {AXIAL: SAGITTAL, SAGITTAL: CORONAL, CORONAL: AXIAL}
 
 _watched: WeakSet[Any] = WeakSet()
+_orders: WeakKeyDictionary[Any, tuple[int, ...]] = WeakKeyDictionary()
 _told: list[bool] = []
 
 
@@ -22,25 +28,30 @@ def watch(viewer: Any) -> None:
         return
     _watched.add(viewer)
     viewer.layers.events.inserted.connect(lambda event: on_inserted(viewer, event.value))
-    if any(KEY in layer.metadata for layer in viewer.layers):
-        stand_upright(viewer)
+    viewer.dims.events.order.connect(lambda _: on_order(viewer))
+    _orders[viewer] = tuple(viewer.dims.order)
+    for layer in viewer.layers:
+        on_inserted(viewer, layer)
 
 
 def on_inserted(viewer: Any, layer: Any) -> None:
-    """React to one of our layers."""
-    if KEY in layer.metadata:
-        stand_upright(viewer)
+    """React to a layer that our reader made; what lies on a layer of another reader turns nothing."""
+    placement = layer.metadata.get(KEY)
+    if not isinstance(placement, Placement) or not placement.is_upright or placement.assumption:
+        return
+    stand_upright(viewer)
+    if isinstance(layer, Image):
+        widen_contrast(layer)
 
 
 def stand_upright(viewer: Any) -> None:
     """Set the camera's orientation, and show axis letters and a scale bar in millimetres."""
     if is_upright(viewer):
         return
-    viewer.dims.events.order.connect(lambda _: keep_right_handed(viewer))
-    viewer.camera.orientation = ORIENTATION
+    camera_of(viewer).orientation = ORIENTATION
     keep_right_handed(viewer)
-    viewer.floating_axes.visible = True
-    viewer.scale_bar.visible = True
+    for overlay in overlays_of(viewer):
+        overlay.visible = True
     if not _told:
         _told.append(True)
         show_info("Scans stand upright, the patient's right on your left (radiological convention). "
@@ -49,7 +60,19 @@ def stand_upright(viewer: Any) -> None:
 
 def is_upright(viewer: Any) -> bool:
     """Whether a viewer's rows and columns run as ours do."""
-    return tuple(str(o) for o in viewer.camera.orientation)[1:] == ORIENTATION[1:]
+    return tuple(str(o) for o in camera_of(viewer).orientation)[1:] == ORIENTATION[1:]
+
+
+def on_order(viewer: Any) -> None:
+    """React to another plane: napari's Roll button would lay the patient on the side in the coronal one."""
+    before, now = _orders[viewer], tuple(viewer.dims.order)
+    wanted = NEXT.get(before, now)
+    is_rolled = now == (*before[-1:], *before[:-1])
+    if is_upright(viewer) and is_rolled and now != wanted:
+        viewer.dims.order = wanted  # comes back here
+        return
+    _orders[viewer] = now
+    keep_right_handed(viewer)
 
 
 def keep_right_handed(viewer: Any) -> None:
@@ -57,10 +80,22 @@ def keep_right_handed(viewer: Any) -> None:
     if not is_upright(viewer):
         return  # the user chose another orientation
     depth = "away" if is_even(viewer.dims.order[-3:]) else "towards"
-    viewer.camera.orientation = (depth, *ORIENTATION[1:])
+    camera_of(viewer).orientation = (depth, *ORIENTATION[1:])
 
 
 def is_even(order: tuple[int, ...]) -> bool:
     """Whether an order of axes is an even permutation: it takes an even number of swaps to sort."""
     swaps = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
     return swaps % 2 == 0
+
+
+def camera_of(viewer: Any) -> Any:
+    """A viewer's camera, which moved in napari 0.9."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def overlays_of(viewer: Any) -> tuple[Any, Any]:
+    """A viewer's axis letters and scale bar, which moved in napari 0.9."""
+    if hasattr(viewer, "scene"):
+        return viewer.canvas.overlays.axes, viewer.canvas.overlays.scale_bar
+    return viewer.axes, viewer.scale_bar

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from napari.qt.threading import create_worker
 from napari.utils import progress as ProgressBar
+from psygnal import Signal
+from qtpy.QtCore import QThreadPool
 
 from napari_ganseg.errors import Cancelled, GansegError, UsageError
 from napari_ganseg.plugin.beside_mesa import load_triton_apart
@@ -17,6 +20,7 @@ from napari_ganseg.run import Progress, Run
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+LONGEST_STEP_MS = 60_000  # a tile on a slow machine; the interpreter's end waits no longer for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class Stopped:
 _jobs: WeakKeyDictionary[Any, Job[Any]] = WeakKeyDictionary()
 
 
+def job_of(viewer: Any) -> Job[Any] | None:
+    """The job that runs behind a viewer."""
+    return _jobs.get(viewer)
+
+
 class Job(Generic[T]):
     """A Run in the background of one viewer.
 
@@ -49,26 +58,28 @@ class Job(Generic[T]):
         title: what the activity dock calls it.
         on_done: gets the result, in the viewer's thread.
         on_failed: gets the message.
-        on_end: called last, however it ended.
 
     Raises:
         UsageError: the viewer has a job already.
     """
 
+    ended = Signal()  # last of all, however it ended
+
     def __init__(
-        self, viewer: Any, make: Callable[[], Run[T]], title: str, *, on_done: Callable[[T], None], on_failed: Callable[[str], None],
-        on_end: Callable[[], None],
+        self, viewer: Any, make: Callable[[], Run[T]], title: str, *, on_done: Callable[[T], None],
+        on_failed: Callable[[str], None],
     ) -> None:  # fmt: skip
-        if viewer in _jobs:
-            raise UsageError(f"This viewer is busy ({_jobs[viewer].title}). Wait for it, or cancel it.")
-        self.title, self._viewer = title, viewer
-        self._work = Work(make)
-        self._on_done, self._on_failed, self._on_end = on_done, on_failed, on_end
+        self.title: str = title
+        self._viewer = viewer
+        if running := _jobs.get(viewer):
+            raise UsageError(f"This viewer is busy ({running.title}). Wait for it, or cancel it.")
+        self._work = Work(make, title)
+        self._on_done, self._on_failed = on_done, on_failed
         self._bar = ProgressBar(total=0, desc=title)
-        _jobs[viewer] = self
         self._worker = create_worker(self._work.steps, _start_thread=False)
         self._worker.yielded.connect(self._on_yielded)
         self._worker.aborted.connect(self._on_aborted)
+        _jobs[viewer] = self
         self._worker.start()
 
     def cancel(self) -> None:
@@ -80,12 +91,19 @@ class Job(Generic[T]):
             self._show(news)
             return
         try:
-            if isinstance(news, Done):
-                self._on_done(news.result)
-            elif isinstance(news, Failed):
-                self._on_failed(news.message)
+            self._tell(news)
         finally:
             self._end()
+
+    def _tell(self, news: Done[T] | Failed | Stopped) -> None:
+        """Hand on the outcome; a fault in showing it is told like any other."""
+        if isinstance(news, Failed):
+            self._on_failed(news.message)
+        elif isinstance(news, Done):
+            try:
+                self._on_done(news.result)
+            except Exception as error:
+                self._on_failed(words(error))
 
     def _on_aborted(self) -> None:
         """napari stops its workers when a viewer closes: nobody is left to show a result to."""
@@ -101,19 +119,25 @@ class Job(Generic[T]):
         if _jobs.pop(self._viewer, None) is None:
             return
         self._bar.close()
-        self._on_end()
+        self.ended.emit()
 
 
 class Work(Generic[T]):
     """What the thread does: make the Run and iterate it.
 
-    It yields its outcome and never raises, since napari swallows the RuntimeErrors of generators.
+    It yields its outcome and never raises, since napari swallows the RuntimeErrors of generators. It lets go of
+    everything at its end, since napari keeps its workers for as long as the window lives.
     """
 
-    def __init__(self, make: Callable[[], Run[T]]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], Run[T]], title: str) -> None:
+        self._make: Callable[[], Run[T]] | None = make
+        self._title = title
         self._run: Run[T] | None = None
         self._is_cancelled = False
+        _unfinished.add(self)
+
+    def __repr__(self) -> str:  # napari names its workers by it where it asks before closing
+        return self._title
 
     def cancel(self) -> None:
         """Cancel the Run, or never start it."""
@@ -125,17 +149,45 @@ class Work(Generic[T]):
         """Progress, then exactly one outcome."""
         yield Progress(0, 0, "starting")
         try:
-            load_triton_apart()
-            self._run = run = self._make()
-            if self._is_cancelled:
-                run.cancel()
-            yield from run
-            outcome: Done[T] | Failed | Stopped = Done(run.result)
+            outcome: Done[T] | Failed | Stopped = Done((yield from self._result()))
         except Cancelled:
             outcome = Stopped()
-        except GansegError as error:
-            outcome = Failed(str(error))
         except Exception as error:
-            log.exception("unexpected fault in the background")
-            outcome = Failed(f"Unexpected {type(error).__name__}: {error}. Please report this; you can go on working.")
-        yield outcome
+            outcome = Failed(words(error))
+        self._make = self._run = None
+        try:
+            yield outcome
+        finally:
+            _unfinished.discard(self)
+
+    def _result(self) -> Generator[Progress, None, T]:
+        load_triton_apart()
+        if self._is_cancelled or self._make is None:
+            raise Cancelled("Cancelled before it began.")
+        self._run = run = self._make()
+        if self._is_cancelled:
+            run.cancel()
+        yield from run
+        return run.result
+
+
+_unfinished: WeakSet[Work[Any]] = WeakSet()
+
+
+def words(error: Exception) -> str:
+    """A fault in words; one of ours has them already."""
+    if isinstance(error, GansegError):
+        return str(error)
+    log.error("unexpected fault in the background", exc_info=error)
+    return f"Unexpected {type(error).__name__}: {error}. Please report this; you can go on working."
+
+
+@atexit.register
+def wait_for_threads() -> None:
+    """When Python ends, cancel what runs and wait for the step it is in: Qt may not go while a thread talks to it."""
+    unfinished = list(_unfinished)
+    for work in unfinished:
+        work.cancel()
+    pool = QThreadPool.globalInstance()
+    if unfinished and pool is not None:
+        pool.waitForDone(LONGEST_STEP_MS)

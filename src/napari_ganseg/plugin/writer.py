@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 
 from napari_ganseg.errors import FileError, UsageError
 from napari_ganseg.io import check_target, write
-from napari_ganseg.io.stored import StoredGrid
-from napari_ganseg.plugin.layers import KEY, candidates, is_scan, known_matches, label_map_of, placement_of
+from napari_ganseg.io.names import shown
+from napari_ganseg.io.write import is_same_file
+from napari_ganseg.plugin.belonging import Scan, candidates, laid_on, scans_beside
+from napari_ganseg.plugin.layers import label_map_of
 from napari_ganseg.plugin.placement import Placement
+from napari_ganseg.plugin.registry import distinct, known_matches, known_placements, own_placement
+from napari_ganseg.plugin.transform import to_world
 
 Ask = Callable[[str, Sequence[Placement]], "Placement | None"]
 TO_ASK = "Use Layers > Segment > Save labels..., which knows the viewer and can ask."
+FIELDS = ("name", "scale", "translate", "rotate", "shear", "affine", "features", "metadata", "colormap")
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -25,18 +30,17 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises:
         FileError: the grid it belongs to is not known, or the file cannot be written.
     """
-    layer = Labels(np.asarray(data), **{k: attributes[k] for k in ("name", "scale", "translate", "features", "metadata",
-                                                                   "colormap") if k in attributes})  # fmt: skip
-    own = layer.metadata.get(KEY)
-    places = [own] if isinstance(own, Placement) and own.layer_shape == layer.data.shape else \
-        known_matches(layer.data.shape, layer.scale, layer.translate)  # fmt: skip
+    layer = Labels(np.asarray(data), **{name: attributes[name] for name in FIELDS if name in attributes})
+    own = own_placement(layer)
+    places = [own] if own else known_matches(layer.data.shape, to_world(layer))
     if len(places) != 1:
         why = "several scans could be theirs" if places else "no scan of their shape and place is open"
         raise FileError(f'Cannot save "{layer.name}": {why}, so their grid is not known. {TO_ASK}')
+    check_no_scan(path)
     return [str(write(path, label_map_of(layer, places[0])))]
 
 
-def save_layer(layer: Labels, others: Sequence[Any], path: str | Path, ask: Ask) -> Path | None:
+def save_layer(layer: Labels, others: Sequence[Layer], path: str | Path, ask: Ask) -> Path | None:
     """Save a Labels layer on its scan's grid.
 
     Args:
@@ -47,26 +51,51 @@ def save_layer(layer: Labels, others: Sequence[Any], path: str | Path, ask: Ask)
 
     Returns:
         The path written, or None where the user cancelled.
+
+    Raises:
+        FileError: the path is a scan's, or cannot be written.
+        UsageError, GeometryError: the labels belong to no scan here.
     """
-    places = candidates(layer, others)
-    place = places[0] if len(places) == 1 else asked(layer, others, places, ask)
+    check_no_scan(path, others)
+    scans = scans_beside(layer, others)
+    places = candidates(layer, scans)
+    if len(places) == 1:
+        return write(path, label_map_of(layer, places[0]))
+    place = ask(*question(layer, scans, places))
     if place is None:
         return None
-    for other in others:  # no scan in the viewer may be overwritten, whichever the labels belong to
-        if is_scan(other) and isinstance(stored := placement_of(other).stored, StoredGrid):
-            check_target(path, stored)
-    return write(path, label_map_of(layer, place))
+    scan = next(scan for scan, its_place in scans if its_place is place)
+    labels = label_map_of(layer, place, laid_on(layer, scan))
+    if not places:
+        note = f"{layer.name} had another grid; it was brought onto that of {place.source} as it lay on screen."
+        labels = labels.derive(notes=(*labels.notes, note))
+    return write(path, labels)
 
 
-def asked(layer: Labels, others: Sequence[Any], places: Sequence[Placement], ask: Ask) -> Placement | None:
-    """Let the user say which scan the labels belong to."""
+def check_no_scan(path: str | Path, layers: Iterable[Layer] = ()) -> None:
+    """Refuse a path that cannot be written, or that is a scan in some viewer, whichever the labels belong to."""
+    check_target(path)
+    for placement in known_placements():
+        check_target(path, placement.stored)
+    for layer in layers:
+        source = layer.source.path
+        if source and not isinstance(layer, Labels) and is_same_file(Path(path), Path(source)):
+            raise FileError(
+                f'Cannot write {shown(path)}: it would overwrite the image "{layer.name}". Choose another name.'
+            )
+
+
+def question(layer: Labels, scans: Sequence[Scan], places: Sequence[Placement]) -> tuple[str, Sequence[Placement]]:
+    """What to ask, and the grids to choose from.
+
+    Raises:
+        UsageError: there is no scan.
+    """
     if places:
-        return ask(f'"{layer.name}" fits several scans. On which one\'s grid shall it be saved?', places)
-    every = [placement_of(o) for o in others if is_scan(o) and o is not layer]
-    if not every:
+        return f'"{layer.name}" fits several scans. On which one\'s grid shall it be saved?', places
+    if not scans:
         raise UsageError(
             f'There is no scan that "{layer.name}" could belong to. Open the scan it was painted on, then save.'
         )
-    return ask(
-        f'"{layer.name}" does not have the grid of any scan here. On which one\'s grid shall it be saved?', every
-    )
+    every = distinct(place for _, place in scans)
+    return f'"{layer.name}" does not have the grid of any scan here. On which one\'s grid shall it be saved?', every

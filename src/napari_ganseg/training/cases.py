@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.io import EXTENSIONS, read, read_labels
 from napari_ganseg.io.names import shown
-from napari_ganseg.training.config import Split, fold_of
+from napari_ganseg.models import Card
 from napari_ganseg.volume import Annotation, LabelMap, Volume
 
 LEAST_GOOD = 0.8  # share of a folder's pairs that must be usable
@@ -52,12 +57,15 @@ def scan_folder(folder: str | Path, channels: int = 1) -> list[Verdict]:
     images, labels = Path(folder) / "images", Path(folder) / "labels"
     if not images.is_dir() or not labels.is_dir():
         raise UsageError(f"{shown(folder)} needs the folders images and labels, with files of the same names.")
-    names = sorted(
-        {p.name for place in (images, labels) for p in place.iterdir() if p.name.lower().endswith(EXTENSIONS)}
-    )
+    names = sorted({p.name for place in (images, labels) for p in place.iterdir() if is_case(p.name)})
     if not names:
         raise UsageError(f"There are no NIfTI files in {shown(folder)}/images.")
-    return [check_pair(images / name, labels / name, channels) for name in names]
+    return without_copies([check_pair(images / name, labels / name, channels) for name in names])
+
+
+def is_case(name: str) -> bool:
+    """Whether a file name can stand for a case; of a `.hdr` with its `.img` the first does."""
+    return name.lower().endswith(EXTENSIONS) and not name.lower().endswith((".img", ".img.gz"))
 
 
 def check_pair(image: Path, label: Path, channels: int) -> Verdict:
@@ -72,18 +80,33 @@ def check_pair(image: Path, label: Path, channels: int) -> Verdict:
         return Verdict(image.name, None, str(error))
 
 
+def without_copies(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Turn a second copy of an image into a fault: it could learn in one fold and be tested in another."""
+    first: dict[str, str] = {}
+    judged = []
+    for verdict in verdicts:
+        if verdict.case is not None:
+            original = first.setdefault(sha256_of(verdict.case.image.array), verdict.name)
+            if original != verdict.name:
+                verdict = Verdict(verdict.name, None, f"it is the same image as {shown(original)}")
+        judged.append(verdict)
+    return judged
+
+
 def make_case(name: str, volume: Volume, labels: LabelMap, missing: frozenset[int] = frozenset()) -> Case:
     """A fully annotated case.
 
     Raises:
-        UsageError: image and labels do not lie on the same grid.
+        UsageError: image and labels do not lie on the same grid, or a label is negative.
     """
     if not volume.same_grid_as(labels):
         raise UsageError(
             f"image and labels differ in grid ({volume.shape} at {rounded(volume.spacing_mm)} mm, {labels.shape} at "
             f"{rounded(labels.spacing_mm)} mm, or shifted)"
         )
-    return Case(name, volume, Annotation(labels, labels.array >= 0, missing))
+    if labels.array.min() < 0:
+        raise UsageError(f"its labels hold the value {labels.array.min()}; classes are positive")
+    return Case(name, volume, Annotation(labels, np.ones(labels.shape, dtype=np.bool_), missing))
 
 
 def rounded(spacing: Sequence[float]) -> str:
@@ -113,26 +136,53 @@ def with_values(verdict: Verdict, values: Sequence[int]) -> Verdict:
     """Turn a case that holds an unknown label value into a fault."""
     if verdict.case is None:
         return verdict
-    unknown = set(verdict.case.annotation.labels.counts()) - set(values)
+    unknown = unknown_values(verdict.case, values)
     if not unknown:
         return verdict
     return Verdict(verdict.name, None, f"its labels hold the value {min(unknown)}, which has no class")
 
 
-def divide(cases: Sequence[Case], split: Split) -> tuple[list[Case], list[Case]]:
-    """Training and validation cases; with too few for any validation fold, one case is moved over.
+def unknown_values(case: Case, values: Sequence[int]) -> set[int]:
+    """Label values in a case that have no class."""
+    return {value for value, voxels in case.annotation.labels.counts().items() if voxels} - set(values)
+
+
+def check_cases(cases: Sequence[Case], card: Card) -> None:
+    """Refuse cases that a model cannot learn from.
 
     Raises:
-        UsageError: nothing is left to train on.
+        UsageError: naming the case and what does not fit.
     """
-    folds = {case.name: fold_of(case.name) for case in cases}
-    kept = [c for c in cases if folds[c.name] not in split.held_out]
-    validation = [c for c in kept if folds[c.name] in split.validation]
-    training = [c for c in kept if folds[c.name] not in split.validation]
-    if not validation and len(training) > 1:
-        validation, training = training[-1:], training[:-1]
-    if not training and len(validation) > 1:
-        training, validation = validation[:-1], validation[-1:]
-    if not training:
-        raise UsageError(f"{len(cases)} case(s) leave nothing to train on after the split; two are the least.")
-    return training, validation
+    names = [case.name for case in cases]
+    if len(set(names)) < len(names):
+        raise UsageError(f"Two cases are called {shown(max(names, key=names.count))}; names decide the folds.")
+    for case in cases:
+        if fault := misfit(case, card):
+            raise UsageError(f"{shown(case.name)} cannot train {card.name}: {fault}.")
+
+
+def misfit(case: Case, card: Card) -> str:
+    """Why a case does not fit a model, or nothing."""
+    if case.image.spatial_ndim != card.dims:
+        return f"it is {case.image.spatial_ndim}D, the model {card.dims}D"
+    if case.image.channels != len(card.channels):
+        return f"it has {case.image.channels} channel(s), the model {len(card.channels)}"
+    if unknown := unknown_values(case, [c.value for c in card.classes]):
+        return f"its labels hold the value {min(unknown)}, which has no class"
+    return "" if case.annotation.known.any() else "nothing in it is annotated"
+
+
+def case_sha256(case: Case) -> str:
+    """SHA-256 of everything a training learns from a case."""
+    labels, known = case.annotation.labels, case.annotation.known
+    missing = np.array(sorted(case.annotation.missing), dtype=np.int64)
+    return sha256_of(case.image.array, case.image.affine, labels.array, known, missing)
+
+
+def sha256_of(*arrays: npt.NDArray[Any]) -> str:
+    """SHA-256 over dtype, shape and bytes of arrays."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return sha.hexdigest()

@@ -11,9 +11,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from napari_ganseg.errors import UsageError
-from napari_ganseg.models.card import STRICT, Card, strict_json
+from napari_ganseg.models.card import STRICT, Card, check_depth, strict_json
+from napari_ganseg.networks import divisor
 
 Share = Annotated[float, Field(ge=0, le=1)]
+MAX_CLASSES = 254
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -77,6 +79,15 @@ class TrainConfig:
     split: Split = field(default_factory=Split)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def __post_init__(self) -> None:
+        card, steps = self.card, divisor(self.card.arch)
+        if len(card.classes) > MAX_CLASSES:
+            raise ValueError(f"training takes at most {MAX_CLASSES} classes, since 255 marks unknown voxels")
+        if any(size % d for size, d in zip(card.patch, steps, strict=True)) or card.patch == steps:
+            raise ValueError(f"the patch {card.patch} must be a multiple of the network's strides {steps}, and larger")
+        if any(axis >= card.dims for axis in self.augmentation.flip_axes):
+            raise ValueError(f"a {card.dims}D image has the axes 0 to {card.dims - 1}; flip_axes names another")
+
 
 ADAPTER = TypeAdapter(TrainConfig)
 
@@ -93,14 +104,13 @@ def config_from_json(text: bytes) -> TrainConfig:
         UsageError: naming the key that is unknown or out of bounds.
     """
     try:
-        strict_json(text)
+        check_depth(strict_json(text))
         return ADAPTER.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(
-            f"The configuration is not valid: {'.'.join(map(str, first['loc']))}: {first['msg']}."
-        ) from error
-    except ValueError as error:
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise UsageError(f"The configuration is not valid: {where}: {first['msg']}.") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"The configuration is not valid JSON ({error}).") from error
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from napari_ganseg.errors import UsageError
 from napari_ganseg.io.labels import colour_for
+from napari_ganseg.io.names import shown
 from napari_ganseg.models.card import Card, CardClass, FieldOfView, Preprocessing
 from napari_ganseg.networks import Arch
 from napari_ganseg.training.cases import Case
@@ -23,8 +25,9 @@ def plan(cases: Sequence[Case], name: str) -> TrainConfig:
         cases: labelled cases of one kind.
         name: of the model.
     """
+    check_alike(cases)
     dims = cases[0].image.spatial_ndim
-    spacing = tuple(float(round(s, 3)) for s in np.median([c.image.spacing_mm for c in cases], axis=0))
+    spacing = floats(list(np.median([c.image.spacing_mm for c in cases], axis=0)))
     extents = np.array([np.multiply(c.image.shape, c.image.spacing_mm) for c in cases])
     shape = np.median(extents, axis=0) / spacing
     levels = 4 if dims == 2 else 3
@@ -50,12 +53,25 @@ def plan(cases: Sequence[Case], name: str) -> TrainConfig:
     return TrainConfig(card=card)
 
 
+def check_alike(cases: Sequence[Case]) -> None:
+    """Raise UsageError unless all cases have the same kind of image, and some have labels."""
+    first = cases[0].image
+    for case in cases:
+        if (case.image.spatial_ndim, case.image.channels) != (first.spatial_ndim, first.channels):
+            raise UsageError(
+                f"{shown(case.name)} is {case.image.spatial_ndim}D with {case.image.channels} channel(s), "
+                f"{shown(cases[0].name)} {first.spatial_ndim}D with {first.channels}; train on images of one kind."
+            )
+    if not classes_in(cases):
+        raise UsageError("Nothing is labelled in any case; there is nothing to learn.")
+
+
 def strides_for(shape: Sequence[float], spacing: Sequence[float], levels: int) -> tuple[tuple[int, ...], ...]:
     """Halve each axis per level, but thick axes only once the others are as coarse, and short ones never."""
     strides, size, step = [], np.array(shape), np.array(spacing)
     for _ in range(levels):
         halve = (step <= 1.5 * step.min()) & (size >= 8)
-        strides.append(tuple(int(2 if h else 1) for h in halve))
+        strides.append(tuple(2 if h else 1 for h in halve))
         size, step = np.where(halve, size / 2, size), np.where(halve, step * 2, step)
     return tuple(strides)
 
@@ -82,11 +98,13 @@ def preprocessing(cases: Sequence[Case]) -> Preprocessing:
     inside = [c.image.array[c.annotation.labels.array > 0].astype(np.float32)[::7] for c in cases]
     values = np.concatenate(inside) if any(v.size for v in inside) else np.array([-200.0, 300.0])
     low, high = np.percentile(values, (0.5, 99.5))
+    if high - low < 1:
+        low, high = low - 100, high + 100
     return Preprocessing("ct_window", {
         "low": float(low), "high": float(high), "mean": float(values.mean()), "std": float(max(values.std(), 1.0)),
     })  # fmt: skip
 
 
 def floats(numbers: Sequence[float]) -> tuple[float, ...]:
-    """Plain floats, a tenth of a millimetre is enough."""
-    return tuple(round(float(n), 1) for n in numbers)
+    """Plain floats of four digits, enough for spacings and extents of any size."""
+    return tuple(float(f"{n:.4g}") for n in numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,10 @@ def prepare(case: Case, card: Card) -> Prepared:
     labels, _ = grid.resample(case.annotation.labels, card.spacing)
     known, _ = grid.resample(LabelMap(array=case.annotation.known, affine=case.image.affine), card.spacing)
     image, _ = grid.pad(card.preprocessing.intensity().apply(image), card.patch, None)
-    target, _ = grid.pad(labels.derive(array=indices(labels, known, card)), card.patch, UNKNOWN)
+    numbered = indices(labels, known, card)
+    if case.annotation.missing & {c.value for c in card.classes}:
+        numbered[numbered == 0] = UNKNOWN  # a class nobody contoured hides in this background
+    target, _ = grid.pad(labels.derive(array=numbered), card.patch, UNKNOWN)
     array = image.array if image.has_channels else image.array[np.newaxis]
     return Prepared(np.ascontiguousarray(array, np.float32), np.ascontiguousarray(target.array[np.newaxis], np.uint8))
 
@@ -72,7 +75,7 @@ def sample(prepared: Prepared, card: Card, augmentation: Augmentation, seed: int
     pipeline.set_random_state(seed=int(seed) % 2**32)
     made: Any = pipeline({"image": torch.from_numpy(prepared.image), "target": torch.from_numpy(prepared.target)})
     crop = made[0]  # RandCropByLabelClassesd makes a list, even of one
-    return crop["image"].float(), crop["target"].to(torch.uint8)
+    return crop["image"].as_tensor().float(), crop["target"].as_tensor().to(torch.uint8)
 
 
 _PIPELINES: dict[tuple[Any, ...], mt.Compose] = {}
@@ -82,7 +85,7 @@ def pipeline_for(card: Card, augmentation: Augmentation) -> mt.Compose:
     """The transforms for a model; made once, since MONAI's take long to build. One training uses one thread."""
     key = (card.patch, card.dims, card.out_channels, augmentation)
     if key not in _PIPELINES:
-        _PIPELINES[key] = mt.Compose([*crops(card), *spatial(card, augmentation), *intensities(augmentation)])
+        _PIPELINES[key] = mt.Compose([*crops(card), *spatial(card, augmentation), *intensities(card, augmentation)])
     return _PIPELINES[key]
 
 
@@ -107,13 +110,16 @@ def spatial(card: Card, a: Augmentation) -> list[Any]:
     return [affine, *[mt.RandFlipd(keys=["image", "target"], prob=0.5, spatial_axis=axis) for axis in a.flip_axes]]
 
 
-def intensities(a: Augmentation) -> list[Any]:
+def intensities(card: Card, a: Augmentation) -> list[Any]:
     """Changes of intensity; those that are never drawn are left out."""
-    choices = [
+    linear = "trilinear" if card.dims == 3 else "bilinear"
+    choices: list[tuple[float, Callable[[], Any]]] = [
         (a.smooth, lambda: mt.RandGaussianSmoothd("image", (0.5, 1.0), (0.5, 1.0), (0.5, 1.0), prob=a.smooth)),
         (
             a.low_resolution,
-            lambda: mt.RandSimulateLowResolutiond("image", prob=a.low_resolution, zoom_range=(0.5, 1.0)),
+            lambda: mt.RandSimulateLowResolutiond(
+                "image", prob=a.low_resolution, zoom_range=(0.5, 1.0), upsample_mode=linear
+            ),
         ),
         (a.contrast, lambda: mt.RandAdjustContrastd("image", prob=a.contrast, gamma=(0.7, 1.5), retain_stats=True)),
         (a.contrast, lambda: mt.RandScaleIntensityd("image", factors=0.25, prob=a.contrast)),

@@ -35,6 +35,16 @@ class State:
         average = copy.deepcopy(generator).eval().requires_grad_(False)
         return cls(generator, average, optimiser)
 
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """Networks by name, as a checkpoint keeps them."""
+        return {"generator": self.generator, "average": self.average}
+
+    @property
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """Optimisers by name, as a checkpoint keeps them."""
+        return {"optimiser": self.optimiser}
+
 
 def train_step(state: State, image: Tensor, target: Tensor, config: TrainConfig, step: int) -> float:
     """Update the generator on one batch; return the loss.
@@ -80,7 +90,7 @@ def precision(config: TrainConfig, device: torch.device) -> contextlib.AbstractC
 def has_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is fast here, not merely emulated."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -1,0 +1,293 @@
+"""The whole training: resumed as if never interrupted, stopped, cancelled, and honest about what it used."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import Bands, blob_case, blob_cases, make_card, tiny_config
+
+from napari_ganseg.errors import Cancelled, ComputeError, UsageError
+from napari_ganseg.inference import segment
+from napari_ganseg.models import Model, load_model, save_model
+from napari_ganseg.models.file import digest
+from napari_ganseg.networks import weights_of
+from napari_ganseg.run import Controls, Progress
+from napari_ganseg.training import Case, fit, samples
+from napari_ganseg.training.config import Split, fold_of
+from napari_ganseg.training.fit import Place, case_dice, dice
+from napari_ganseg.training.run_folder import PROGRESS
+from napari_ganseg.volume import Annotation, LabelMap
+
+FIT = import_module("napari_ganseg.training.fit")  # its function of the same name hides it
+
+
+def sha256(model: Model) -> str:
+    return digest(b"", weights_of(model.network))
+
+
+def until(run: Iterator[Progress], step: int) -> None:
+    """Iterate up to the step's validation, then drop the run as a kill would."""
+    for progress in run:
+        if progress.doing == "validated" and progress.done == step:
+            return
+
+
+@pytest.fixture
+def cases() -> list[Case]:
+    return blob_cases()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_interrupted_and_resumed_is_bit_for_bit_what_it_would_have_been(tmp_path: Path, dims: int) -> None:
+    config, cases = tiny_config(dims), blob_cases(dims)
+    unbroken = fit(cases, config).result
+    for step in (2, 4):
+        until(iter(fit(cases, config, Place(tmp_path))), step)
+    resumed = fit(cases, config, Place(tmp_path)).result
+    assert sha256(resumed) == sha256(unbroken)
+    lines = [json.loads(line) for line in (tmp_path / PROGRESS).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+
+
+def test_dropping_any_part_of_the_state_would_show(tmp_path: Path, cases: list[Case]) -> None:
+    """The law above can fail: without the optimiser's state the resumed weights are others."""
+    config = tiny_config()
+    unbroken = fit(cases, config).result
+    until(iter(fit(cases, config, Place(tmp_path))), 4)
+    run = fit(cases, config, Place(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "load_state_dict", lambda self, state: None)
+        assert sha256(run.result) != sha256(unbroken)
+
+
+def test_a_finished_training_is_not_done_again(tmp_path: Path, cases: list[Case]) -> None:
+    first = fit(cases, tiny_config(), Place(tmp_path)).result
+    run = fit(cases, tiny_config(), Place(tmp_path))
+    assert [p.doing for p in run if p.doing == "training"] == []
+    assert sha256(run.result) == sha256(first)
+
+
+def test_the_seed_decides(cases: list[Case]) -> None:
+    first, again, other = (fit(cases, tiny_config(seed=seed)).result for seed in (1, 1, 2))
+    assert sha256(first) == sha256(again) != sha256(other)
+
+
+def test_training_leaves_everyones_random_numbers_alone(cases: list[Case]) -> None:
+    before = (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate())  # noqa: NPY002
+    _ = fit(cases, tiny_config()).result
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+def test_what_others_do_with_random_numbers_changes_nothing(cases: list[Case]) -> None:
+    first = fit(cases, tiny_config()).result
+    torch.rand(3)
+    assert sha256(fit(cases, tiny_config()).result) == sha256(first)
+
+
+def test_a_training_learns(tmp_path: Path) -> None:
+    config = tiny_config(2, steps=60, validate_every=20, learning_rate=1e-2, ema=0.9)
+    cases = [blob_case(f"{i}.nii", (24, 24), i) for i in range(6)]
+    model = fit(cases, config).result
+    assert model.card.provenance.metrics["validation_dice"] > 0.8
+    unseen = blob_case("unseen.nii", (24, 24), 99)
+    score = case_dice(segment(unseen.image, model), unseen.annotation)
+    assert score is not None
+    assert score > 0.8
+
+
+def test_the_result_is_the_best_not_the_last(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config()
+    scores = iter([0.3, 0.9, 0.1])
+    kept: list[str] = []
+
+    def scripted(cases: object, card: object, network: torch.nn.Module, controls: object) -> float:
+        kept.append(digest(b"", weights_of(network)))
+        return next(scores)
+
+    monkeypatch.setattr(FIT, "dice", scripted)
+    model = fit(cases, config).result
+    assert sha256(model) == kept[1]
+    assert len(set(kept)) == 3
+    assert model.card.provenance.metrics["validation_dice"] == 0.9
+
+
+def test_stop_ends_at_the_next_step_and_keeps_the_best_so_far(cases: list[Case]) -> None:
+    run = fit(cases, tiny_config(steps=500, validate_every=3))
+    for progress in run:
+        if progress.done == 4:
+            run.stop()
+    metrics = run.result.card.provenance.metrics
+    assert metrics["steps"] == 4
+    assert 0 <= metrics["validation_dice"] <= 1
+
+
+def test_stop_before_the_first_step_still_gives_a_model_that_was_validated(cases: list[Case]) -> None:
+    run = fit(cases, tiny_config())
+    run.stop()
+    metrics = run.result.card.provenance.metrics
+    assert metrics["steps"] == 1
+    assert metrics["validation_dice"] >= 0
+
+
+@pytest.mark.parametrize("doing", ["preparing", "training", "validated"])
+def test_cancel_keeps_nothing(cases: list[Case], doing: str) -> None:
+    run = fit(cases, tiny_config())
+    for progress in run:
+        if progress.doing.startswith(doing):
+            run.cancel()
+            break
+    with pytest.raises(Cancelled):
+        list(run)
+    with pytest.raises(Cancelled):
+        _ = run.result
+
+
+def test_cancel_is_heard_during_a_validation(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit(cases, tiny_config())
+    heard, check = [], Controls.check
+
+    def counted(self: Controls) -> None:
+        heard.append(self is run._controls)
+        check(self)
+
+    monkeypatch.setattr(Controls, "check", counted)
+    until(iter(run), 2)
+    assert sum(heard) > 2  # one per step, and more between the tiles of the validation
+
+
+def test_a_killed_training_can_be_cancelled_and_resumed_later(tmp_path: Path, cases: list[Case]) -> None:
+    run = fit(cases, tiny_config(), Place(tmp_path))
+    until(iter(run), 2)
+    run.cancel()
+    with pytest.raises(Cancelled):
+        list(run)
+    assert sha256(fit(cases, tiny_config(), Place(tmp_path)).result) == sha256(fit(cases, tiny_config()).result)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, cases: list[Case]) -> None:
+    until(iter(fit(cases, tiny_config(), Place(tmp_path))), 2)
+    with pytest.raises(UsageError, match=r"holds another training: learning_rate is 0\.001 there and 0\.002 now"):
+        list(fit(cases, tiny_config(learning_rate=0.002), Place(tmp_path)))
+    with pytest.raises(UsageError, match=r"holds another training: training\.d\.nii is"):
+        list(fit([cases[0], cases[2]], tiny_config(), Place(tmp_path)))
+
+
+def test_held_out_cases_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [blob_case(f"{i}.nii", (16, 16), i) for i in range(12)]
+    config = tiny_config(2, split=Split(held_out=(0, 2), validation=(1,)))
+    seen: set[str] = set()
+    prepare, judge = samples.prepare, case_dice
+
+    def watched(case: Case, card: object) -> object:
+        seen.add(case.name)
+        return prepare(case, card)  # type: ignore[arg-type]
+
+    by_truth = {id(case.annotation): case.name for case in cases}
+
+    def judged(labels: LabelMap, truth: Annotation) -> float | None:
+        seen.add(by_truth[id(truth)])
+        return judge(labels, truth)
+
+    monkeypatch.setattr(FIT, "prepare", watched)
+    monkeypatch.setattr(FIT, "case_dice", judged)
+    model = fit(cases, config).result
+    assert seen == {case.name for case in cases if fold_of(case.name) not in (0, 2)}
+    assert "folds [0, 2] are held out" in model.card.provenance.split
+
+
+def test_validation_cases_are_not_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [blob_case(f"{i}.nii", (16, 16), i) for i in range(12)]
+    learnt: list[str] = []
+    prepare = samples.prepare
+
+    def watched(case: Case, card: object) -> object:
+        learnt.append(case.name)
+        return prepare(case, card)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FIT, "prepare", watched)
+    _ = fit(cases, tiny_config(2, steps=1)).result
+    assert {fold_of(name) for name in learnt} == {fold_of(c.name) for c in cases} - {1}
+
+
+def test_one_case_trains_and_its_held_out_slices_validate() -> None:
+    model = fit([blob_case(shape=(40, 16, 16))], tiny_config()).result
+    assert model.card.provenance.split.startswith("1 case; its last ")
+    assert model.card.provenance.split.endswith("slices validate and were not learnt from")
+
+
+def test_no_case_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"0 case\(s\) leave nothing to train on"):
+        list(fit([], tiny_config()))
+
+
+def test_a_case_with_an_unknown_class_is_refused_by_name(cases: list[Case]) -> None:
+    labels = cases[1].annotation.labels
+    odd = replace(cases[1], annotation=replace(cases[1].annotation, labels=labels.derive(array=labels.array * 3)))
+    with pytest.raises(UsageError, match=r"d\.nii cannot train box: its labels hold the value 3, which has no class"):
+        list(fit([cases[0], odd, cases[2]], tiny_config()))
+
+
+def test_a_loss_that_is_not_finite_ends_with_a_word(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FIT, "train_step", lambda *_: float("nan"))
+    with pytest.raises(ComputeError, match=r"The loss is not finite at step 0\. Lower the learning rate"):
+        list(fit(cases, tiny_config()))
+
+
+def test_a_fault_inside_torch_is_one_error_in_words(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(FIT, "train_step", fail)
+    with pytest.raises(ComputeError, match="not enough memory"):
+        list(fit(cases, tiny_config()))
+
+
+def test_progress_says_where_it_stands(cases: list[Case]) -> None:
+    seen = list(fit(cases, tiny_config()))
+    assert seen[0].doing == "preparing 2 training and 1 validation cases"
+    assert [p.done for p in seen if p.doing == "training"] == [1, 2, 3, 4, 5, 6]
+    assert [p.done for p in seen if p.doing == "validated"] == [2, 4, 6]
+    assert all("loss" in p.figures for p in seen if p.doing == "training")
+    assert all({"dice", "best"} == set(p.figures) for p in seen if p.doing == "validated")
+
+
+def test_the_card_says_how_the_model_was_made(tmp_path: Path, cases: list[Case]) -> None:
+    config = tiny_config()
+    model = fit(cases, config, Place(data="boxes", command="napari-ganseg train boxes")).result
+    made = model.card.provenance
+    assert (made.data, made.command, made.seed) == ("boxes", "napari-ganseg train boxes", 11)
+    assert made.split == (
+        "2 training, 1 validation cases; folds [1] of sha256(name) % 5 validate, folds [] are held out"
+    )
+    assert made.created
+    assert made.plugin
+    path = tmp_path / "box.ganseg.safetensors"
+    save_model(path, model.card, model.network)
+    assert load_model(path).card.provenance == made
+
+
+def test_dice_counts_only_what_is_known_and_contoured(cases: list[Case]) -> None:
+    labels = cases[0].annotation.labels
+    known = np.ones(labels.shape, bool)
+    known[8:] = False
+    wrong = labels.derive(array=np.where(known, labels.array, 1 - labels.array))
+    assert case_dice(wrong, Annotation(labels, known)) == 1
+    assert case_dice(wrong, cases[0].annotation) != 1
+    assert case_dice(wrong, Annotation(labels, known, frozenset({1}))) is None
+
+
+def test_a_network_that_knows_the_answer_scores_one(cases: list[Case]) -> None:
+    network = Bands(1)
+    network.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))
+    told = [replace(c, image=c.image.derive(array=200 * c.annotation.labels.array.astype(np.float32))) for c in cases]
+    assert dice(told, make_card(), network, Controls()) == 1

@@ -1,0 +1,87 @@
+"""Who learns, who decides, who is never touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders import blob_case
+
+from napari_ganseg.errors import UsageError
+from napari_ganseg.training import Case
+from napari_ganseg.training.config import Split, fold_of
+from napari_ganseg.training.split import divide
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Case]:
+    case = blob_case(shape=(9, 9, 9))
+    return [replace(case, name=f"case_{i}.nii") for i in range(30)]
+
+
+def named(cases: list[Case]) -> set[str]:
+    return {case.name for case in cases}
+
+
+@pytest.mark.parametrize("split", [Split(), Split((0,), (1,)), Split((0, 3), (1, 2))])
+def test_the_folds_decide(many: list[Case], split: Split) -> None:
+    training, validation = divide(many, split)
+    assert {fold_of(name) for name in named(validation)} <= set(split.validation)
+    assert not {fold_of(name) for name in named(training)} & {*split.held_out, *split.validation}
+    held_out = {c.name for c in many if fold_of(c.name) in split.held_out}
+    assert named(training) | named(validation) | held_out == named(many)
+    assert not named(training) & named(validation)
+
+
+def test_no_order_and_no_company_changes_a_cases_side(many: list[Case]) -> None:
+    training, _ = divide(many, Split())
+    assert named(divide(many[::-1], Split())[0]) == named(training)
+    assert named(divide(many[:20], Split())[0]) <= named(training)
+
+
+def test_where_no_case_falls_into_validation_one_is_moved_over(many: list[Case]) -> None:
+    few = [c for c in many if fold_of(c.name) == 2]
+    training, validation = divide(few, Split())
+    assert len(validation) == 1
+    assert len(training) == len(few) - 1
+
+
+def test_where_all_cases_fall_into_validation_one_is_left_there(many: list[Case]) -> None:
+    few = [c for c in many if fold_of(c.name) == 1]
+    training, validation = divide(few, Split())
+    assert len(validation) == 1
+    assert len(training) == len(few) - 1
+
+
+def test_held_out_cases_are_never_moved_over(many: list[Case]) -> None:
+    held_out = [c for c in many if fold_of(c.name) == 0]
+    with pytest.raises(UsageError, match=r"leave nothing to train on: folds \[0\] are held out"):
+        divide(held_out, Split(held_out=(0,)))
+
+
+@pytest.mark.parametrize("name", ["a.nii", "b.nii", "c.nii", "d.nii", "e.nii", "f.nii"])
+@pytest.mark.parametrize("shape", [(40, 12, 12), (40, 12)])
+def test_of_a_single_case_slices_are_held_out(name: str, shape: tuple[int, ...]) -> None:
+    case = blob_case(name, shape)
+    (training,), (validation,) = divide([case], Split())
+    first = shape[0] - validation.image.shape[0]
+    assert training.annotation.known[:first].all()
+    assert not training.annotation.known[first:].any()
+    assert np.array_equal(validation.image.array, case.image.array[first:])
+    assert np.array_equal(validation.annotation.labels.array, case.annotation.labels.array[first:])
+    assert np.allclose(validation.image.to_mm([0] * len(shape)), case.image.to_mm([first, *[0] * (len(shape) - 1)]))
+    assert validation.annotation.labels.array.any()
+    assert (training.annotation.labels.array[:first] > 0).any()
+
+
+def test_a_single_case_without_any_label_still_divides() -> None:
+    case = blob_case(shape=(40, 12, 12))
+    labels = case.annotation.labels
+    empty = replace(case, annotation=replace(case.annotation, labels=labels.derive(array=np.zeros_like(labels.array))))
+    assert divide([empty], Split())[1][0].image.shape == (10, 12, 12)
+
+
+def test_a_single_case_with_too_few_slices_is_refused() -> None:
+    with pytest.raises(UsageError, match="too small to hold slices out for validation; two cases are needed"):
+        divide([blob_case(shape=(14, 12, 12))], Split())
