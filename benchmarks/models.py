@@ -32,7 +32,9 @@ HELD_OUT = 0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print Dice per class and, last, `mean Dice 0.xxx over N cases`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.models", description=__doc__.splitlines()[0] if __doc__ else None
+    )
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", type=Path, help="a folder with images/ and labels/; every case counts")
     parser.add_argument("--json", type=Path, help="append the figures to this file as one line")

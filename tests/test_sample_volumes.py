@@ -20,7 +20,10 @@ def test_truth_lies_on_the_grid_of_its_image_and_is_named(name: str) -> None:
 def test_right_parotid_of_the_ct_lies_on_the_patients_right() -> None:
     truth = ganseg.read_labels(SAMPLES / "sample_ct_labels.nii.gz")
     values = {c.name: c.value for c in truth.classes}
-    x = {name: truth.to_mm(np.argwhere(truth.array == values[name])).mean(axis=0)[0] for name in ("Right parotid", "Left parotid")}
+    x = {
+        name: truth.to_mm(np.argwhere(truth.array == values[name])).mean(axis=0)[0]
+        for name in ("Right parotid", "Left parotid")
+    }
     assert x["Right parotid"] > 40 > -40 > x["Left parotid"]
 
 

@@ -35,7 +35,7 @@ def test_without_a_gpu_the_processor_computes() -> None:
 
 
 @pytest.mark.usefixtures("bare")
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "cpu:0", "cpu:x", "", "CUDA"])
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "mps:0", "tpu", "cpu:1", "cpu:x", "auto:0", "", "CUDA"])
 def test_a_device_that_is_not_there_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError, match=f'There is no device "{name}" here. Choose one of auto, cpu'):
         choose_device(name)
@@ -46,6 +46,12 @@ def test_a_gpu_that_does_not_answer_is_not_offered() -> None:
     assert device_names() == ["auto", "cpu"]
     with pytest.raises(UsageError, match='no device "cuda"'):
         choose_device("cuda")
+
+
+def test_an_apple_gpu_goes_by_both_its_names(monkeypatch: pytest.MonkeyPatch, bare: None) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == choose_device("mps") == torch.device("mps")
+    assert choose_device("mps:0") == torch.device("mps:0")
 
 
 def test_a_gpu_that_answers_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

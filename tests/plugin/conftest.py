@@ -53,11 +53,12 @@ def make_scan(tmp_path: Path, voxels: np.ndarray) -> MakeScan:
 
 
 @pytest.fixture
-def viewer() -> ViewerModel:
+def viewer() -> Iterator[ViewerModel]:
     """A viewer without a window, upright as our reader makes it."""
     model = ViewerModel()
     watch(model)
-    return model
+    yield model
+    model.layers.clear()
 
 
 @pytest.fixture

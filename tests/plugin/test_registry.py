@@ -8,7 +8,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from hands import MakeScan, opened
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.layers._source import layer_source
 from scipy.ndimage import gaussian_filter
@@ -122,8 +121,11 @@ def test_what_is_no_scan_is_refused_by_name(layer: Any, words: str) -> None:
         placement_of(layer)
 
 
-def test_closed_scan_is_no_neighbour(make_scan: MakeScan) -> None:
-    for codes in ("RAS", "LPS"):
-        viewer = ViewerModel()
-        (image,) = opened(viewer, make_scan(codes=codes))
-    assert placement_of(Image(image.data + 1, **transform_of(image))).stored is placement_of(image).stored
+def test_removed_scan_is_no_neighbour(viewer: Any, make_scan: MakeScan) -> None:
+    opened(viewer, make_scan(codes="RAS"))
+    viewer.layers.clear()
+    (image,) = opened(viewer, make_scan(codes="LPS"))
+    copy = Image(image.data + 1, **transform_of(image))
+    assert placement_of(copy).stored is placement_of(image).stored
+    viewer.layers.clear()
+    assert "orientation assumed" in placement_of(copy).assumption

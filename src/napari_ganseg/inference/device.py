@@ -15,11 +15,12 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         UsageError: the device is not there.
     """
+    names = device_names()
     if name == "auto":
-        return torch.device(device_names()[1])
-    is_numbered = re.fullmatch(r"cuda:\d+", name) is not None and works(name)
-    if name not in device_names() and not is_numbered:
-        raise UsageError(f'There is no device "{name}" here. Choose one of {", ".join(device_names())}.')
+        return torch.device(names[1])
+    is_first, is_further = name.removesuffix(":0") in names[1:], re.fullmatch(r"cuda:\d+", name) and works(name)
+    if not is_first and not is_further:
+        raise UsageError(f'There is no device "{name}" here. Choose one of {", ".join(names)}.')
     return torch.device(name)
 
 

@@ -49,9 +49,13 @@ def labelled(part: Volume, job: Job, index: int | None = None) -> Labelling:
     wanted = range(part.shape[0]) if index is None else [index]
     for done, z in enumerate(wanted):
         yield Progress(done, len(wanted), "segmenting")
-        one = labelled_grid(slice_at(part, z), job, network)
-        array[z] = Run(lambda _, one=one: one).result.array  # type: ignore[misc]  # mypy sees no type for `one`
+        array[z] = finished(labelled_grid(slice_at(part, z), job, network)).array
     return label_map(array, part, card)
+
+
+def finished(steps: Labelling) -> LabelMap:
+    """The result of a labelling whose own progress nobody needs."""
+    return Run(lambda _: steps).result
 
 
 def on_device(network: nn.Module, device: torch.device) -> nn.Module:

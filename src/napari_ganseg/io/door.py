@@ -133,7 +133,9 @@ def check_size(stream: Stream, *, start: int, size: int, needed: int) -> None:
     elif on_disk > start + size + MAX_TAIL:
         raise FileError(f"the header does not fit the file: {start + size:,} bytes expected, {on_disk:,} found.")
     if needed > MEMORY_SHARE * free:
-        raise FileError(f"needs {amount(needed)}, {amount(free)} free. Open a crop? Cut one out first, or close other programs.")
+        raise FileError(
+            f"needs {amount(needed)}, {amount(free)} free. Open a crop? Cut one out first, or close other programs."
+        )
 
 
 def free_memory() -> int:

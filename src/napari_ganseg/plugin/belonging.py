@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 
 from napari_ganseg.errors import GeometryError
 from napari_ganseg.plugin.placement import Placement
-from napari_ganseg.plugin.registry import KEY, distinct, from_file, own_placement, placement_of
+from napari_ganseg.plugin.registry import distinct, from_file, is_scan, own_placement, placement_of
 from napari_ganseg.plugin.transform import covers, resampled
 from napari_ganseg.volume import Array
 
@@ -20,12 +20,6 @@ def scans_beside(layer: Layer, others: Iterable[Layer]) -> list[Scan]:
     """Every other layer whose grid labels could belong to, images first."""
     scans = [other for other in others if is_scan(other) and other is not layer]
     return [(scan, placement_of(scan)) for scan in sorted(scans, key=lambda scan: isinstance(scan, Labels))]
-
-
-def is_scan(layer: Layer) -> bool:
-    """Whether a layer is an image or label map whose grid labels could belong to."""
-    is_one = isinstance(layer, Image) or (isinstance(layer, Labels) and KEY in layer.metadata)
-    return is_one and layer.ndim in (2, 3) and not getattr(layer, "rgb", False) and not layer.multiscale
 
 
 def candidates(layer: Labels, scans: Sequence[Scan]) -> list[Placement]:

@@ -18,7 +18,7 @@ from napari_ganseg.errors import FileError, GansegError, UsageError
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.plugin.layers import bare, contrast, labels_layer, placed, put_on
 from napari_ganseg.plugin.placement import Placement
-from napari_ganseg.plugin.registry import KEY, placement_of, remember
+from napari_ganseg.plugin.registry import KEY, placement_of
 from napari_ganseg.plugin.writer import save_layer
 
 L = TypeVar("L", bound=Layer)
@@ -76,7 +76,7 @@ def show_as_image(viewer: napari.Viewer) -> None:
     placement, array = placement_of(layer), np.asarray(layer.data)
     if isinstance(placement.stored, StoredGrid):  # a scan from now on, which labels must not overwrite
         placement = replace(placement, stored=replace(placement.stored, is_image=True))
-    fields = {**placed(remember(placement)), "name": layer.name, "contrast_limits": contrast(array), "colormap": "gray"}
+    fields = {**placed(placement), "name": layer.name, "contrast_limits": contrast(array), "colormap": "gray"}
     swap(viewer, layer, Image(array, **put_on(fields, layer)))
 
 

@@ -22,7 +22,9 @@ LONGEST_S = 600
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the plugin at work; return 0 when it segmented the sample."""
     parser = argparse.ArgumentParser(prog="python -m napari_ganseg.plugin.demo", description=__doc__)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="save labels and a picture there and end, instead of staying open")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="save labels and a picture there and end, instead of staying open"
+    )
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="where the picture goes, if not into FOLDER")
     parser.add_argument("--scan", type=Path, help="another scan than the sample MRI")
     parser.add_argument("--model", default="hippocampus-mri")

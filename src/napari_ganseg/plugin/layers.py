@@ -15,7 +15,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_ganseg.io.labels import PALETTE, colour_for
 from napari_ganseg.io.names import shown, stem
 from napari_ganseg.plugin.placement import Placement, display, world_letters
-from napari_ganseg.plugin.registry import AT, KEY, remember
+from napari_ganseg.plugin.registry import AT, KEY
 from napari_ganseg.plugin.transform import plain, to_world, transform_of
 from napari_ganseg.volume import Array, LabelClass, LabelMap, Volume
 
@@ -30,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 def image_layers(volume: Volume, name: str) -> list[LayerData]:
     """Image layers of a volume, one per channel: upright, in millimetres, with contrast that suits it."""
-    placement = remember(Placement.of(volume, name))
+    placement = Placement.of(volume, name)
     channels = volume.array if volume.has_channels else volume.array[np.newaxis]
     names = [f"{name} [{i}]" for i in range(len(channels))] if volume.has_channels else [name]
     return [
@@ -41,7 +41,7 @@ def image_layers(volume: Volume, name: str) -> list[LayerData]:
 
 def labels_layer(labels: LabelMap, name: str, placement: Placement | None = None) -> LayerData:
     """Labels layer of a label map, with names, colours and volumes; `placement` is that of the image it lies on."""
-    placement = remember(placement or Placement.of(labels, name))
+    placement = placement or Placement.of(labels, name)
     fields = placed(placement)
     data = placement.as_layer(labels.array)
     fields["metadata"][MADE] = {**labels.provenance, "notes": list(labels.notes), "checksum": checksum(data)}

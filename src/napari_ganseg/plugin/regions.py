@@ -33,7 +33,7 @@ def box_in_shapes(shapes: Shapes, image: Image, placement: Placement) -> Box:
     if not shapes.data:
         raise UsageError(f'Draw a rectangle in "{shapes.name}" around what shall be segmented.')
     vertices = np.concatenate([np.atleast_2d(d) for d in shapes.data])
-    points = np.array([image.world_to_data(shapes.data_to_world(v)) for v in vertices])
+    points = np.array([image.world_to_data(shapes.data_to_world(v)) for v in vertices]).round(3)  # napari keeps float32
     low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1
     lacking = max(0, image.ndim - shapes.ndim)  # a flat Shapes layer says nothing about these: take all
     low[:lacking], high[:lacking] = 0, image.data.shape[:lacking]

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
-from napari.layers import Layer
+from napari.layers import Image, Labels, Layer
 
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.io import EXTENSIONS, read_any
-from napari_ganseg.plugin.placement import ASSUMED, Placement, assumed, display, matched
-from napari_ganseg.plugin.transform import is_close, plain, to_world
-from napari_ganseg.volume import Affine
+from napari_ganseg.plugin.placement import ASSUMED, Placement, assumed, matched
+from napari_ganseg.plugin.transform import covers, is_close, to_world
 
 KEY = "napari-ganseg"  # in layer.metadata: the Placement
 AT = "napari-ganseg-at"  # in layer.metadata: the matrix to world coordinates that it was made with
 
-_known: WeakSet[Placement] = WeakSet()  # every placement that some layer still holds: what a writer can find
+_viewers: WeakSet[Any] = WeakSet()  # whose layers a writer finds, which sees no viewer
 _foreign: WeakKeyDictionary[Layer, tuple[ReferenceType[Any], Placement | None]] = WeakKeyDictionary()
 _chosen: WeakKeyDictionary[Layer, str] = WeakKeyDictionary()  # the letters that users chose
 
@@ -34,20 +32,28 @@ def placement_of(layer: Layer) -> Placement:
     Raises:
         UsageError: the layer is no single 2D or 3D scan.
     """
-    known = layer.metadata.get(KEY)
-    if isinstance(known, Placement) and known.layer_shape == tuple(layer.data.shape):
-        return known
+    if given := given_placement(layer):
+        return given
     check_layer(layer)
     return from_file(layer) or from_neighbour(layer) or from_letters(layer)
 
 
+def given_placement(layer: Layer) -> Placement | None:
+    """The placement a layer was made with, unless it has been reshaped."""
+    given = layer.metadata.get(KEY)
+    return given if isinstance(given, Placement) and given.layer_shape == tuple(layer.data.shape) else None
+
+
 def own_placement(layer: Layer) -> Placement | None:
     """The grid that a Labels layer carries itself; None where it has none, was reshaped, or was moved by hand."""
-    known, at = layer.metadata.get(KEY), layer.metadata.get(AT)
-    shape = tuple(layer.data.shape)
-    if not isinstance(known, Placement) or known.layer_shape != shape:
-        return None
-    return known if at is None or is_close(to_world(layer), at, shape) else None
+    given, at = given_placement(layer), layer.metadata.get(AT)
+    return given if given and (at is None or is_close(to_world(layer), at, layer.data.shape)) else None
+
+
+def is_scan(layer: Layer) -> bool:
+    """Whether a layer is an image, or a label map in its place, whose grid labels could belong to."""
+    is_one = isinstance(layer, Image) or (isinstance(layer, Labels) and own_placement(layer) is not None)
+    return is_one and layer.ndim in (2, 3) and not getattr(layer, "rgb", False) and not layer.multiscale
 
 
 def check_layer(layer: Layer) -> None:
@@ -71,16 +77,16 @@ def from_file(layer: Layer) -> Placement | None:
             found = matched(layer.data, read_any(path), layer.name)
         except GansegError:
             found = None
-        _foreign[layer] = seen = (ref(layer.data), found and remember(found))
+        _foreign[layer] = seen = (ref(layer.data), found)
     return seen[1]
 
 
 def from_neighbour(layer: Layer) -> Placement | None:
     """Placement of the one scan that a layer covers on screen: another plugin's filter made it from that."""
-    matrix = to_world(layer)
-    if np.array_equal(matrix, np.eye(len(matrix))):
+    if np.array_equal(to_world(layer), np.eye(layer.ndim + 1)):
         return None  # nobody placed it: lying on another is chance
-    found = known_matches(layer.data.shape, matrix)
+    scans = [other for other in layers_on_screen() if is_scan(other) and covers(layer, other)]
+    found = distinct(p for p in map(given_placement, scans) if p and not p.assumption)
     if len(found) != 1:
         return None
     note = f"{layer.name} lies on {found[0].source} voxel by voxel; its orientation was taken from there."
@@ -103,30 +109,14 @@ def choose_letters(layer: Layer, letters: str) -> None:
     _chosen[layer] = letters
 
 
-def remember(placement: Placement) -> Placement:
-    """Keep a placement findable for as long as a layer holds it."""
-    _known.add(placement)
-    return placement
+def enter(viewer: Any) -> None:
+    """Let the layers of a viewer be found."""
+    _viewers.add(viewer)
 
 
-def known_placements() -> list[Placement]:
-    """Every placement that some layer holds."""
-    return list(_known)
-
-
-def known_matches(shape: Sequence[int], matrix: Affine) -> list[Placement]:
-    """Grids whose own layer has that shape and place: all that a writer finds, which sees no viewer."""
-    found = living_matches(shape, matrix)
-    if len(found) < 2:
-        return found
-    gc.collect()  # layers of a closed viewer hang in reference cycles
-    return living_matches(shape, matrix)
-
-
-def living_matches(shape: Sequence[int], matrix: Affine) -> list[Placement]:
-    """The same, closed scans that Python has not collected yet included."""
-    fits = [p for p in _known if p.layer_shape == tuple(shape) and p.is_upright and not p.assumption]
-    return distinct(p for p in fits if is_close(matrix, plain(*display(p)), shape))
+def layers_on_screen() -> list[Layer]:
+    """The layers of every viewer that has to do with us."""
+    return [layer for viewer in _viewers for layer in viewer.layers]
 
 
 def distinct(placements: Iterable[Placement]) -> list[Placement]:

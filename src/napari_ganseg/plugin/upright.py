@@ -10,7 +10,7 @@ from napari.utils.notifications import show_info
 
 from napari_ganseg.plugin.layers import bare, widen_contrast
 from napari_ganseg.plugin.placement import Placement
-from napari_ganseg.plugin.registry import KEY
+from napari_ganseg.plugin.registry import KEY, enter
 
 ORIENTATION = ("away", "up", "left")  # S up, the patient's right on the left of the screen, 3D right-handed
 AXIAL, SAGITTAL, CORONAL = (0, 1, 2), (2, 0, 1), (1, 0, 2)  # orders of axes: sliced, up, to the left
@@ -27,6 +27,7 @@ def watch(viewer: Any) -> None:
     if viewer is None or viewer in _watched:
         return
     _watched.add(viewer)
+    enter(viewer)
     viewer.layers.events.inserted.connect(lambda event: on_inserted(viewer, event.value))
     viewer.dims.events.order.connect(lambda _: on_order(viewer))
     _orders[viewer] = tuple(viewer.dims.order)

@@ -16,8 +16,7 @@ from napari_ganseg.io.write import is_same_file
 from napari_ganseg.plugin.belonging import Scan, candidates, laid_on, scans_beside
 from napari_ganseg.plugin.layers import label_map_of
 from napari_ganseg.plugin.placement import Placement
-from napari_ganseg.plugin.registry import distinct, known_matches, known_placements, own_placement
-from napari_ganseg.plugin.transform import to_world
+from napari_ganseg.plugin.registry import KEY, distinct, layers_on_screen
 
 Ask = Callable[[str, Sequence[Placement]], "Placement | None"]
 TO_ASK = "Use Layers > Segment > Save labels..., which knows the viewer and can ask."
@@ -31,12 +30,12 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         FileError: the grid it belongs to is not known, or the file cannot be written.
     """
     layer = Labels(np.asarray(data), **{name: attributes[name] for name in FIELDS if name in attributes})
-    own = own_placement(layer)
-    places = [own] if own else known_matches(layer.data.shape, to_world(layer))
+    others = layers_on_screen()
+    check_no_scan(path, others)
+    places = candidates(layer, scans_beside(layer, others))
     if len(places) != 1:
         why = "several scans could be theirs" if places else "no scan of their shape and place is open"
         raise FileError(f'Cannot save "{layer.name}": {why}, so their grid is not known. {TO_ASK}')
-    check_no_scan(path)
     return [str(write(path, label_map_of(layer, places[0])))]
 
 
@@ -72,12 +71,11 @@ def save_layer(layer: Labels, others: Sequence[Layer], path: str | Path, ask: As
     return write(path, labels)
 
 
-def check_no_scan(path: str | Path, layers: Iterable[Layer] = ()) -> None:
-    """Refuse a path that cannot be written, or that is a scan in some viewer, whichever the labels belong to."""
+def check_no_scan(path: str | Path, layers: Iterable[Layer]) -> None:
+    """Refuse a path that cannot be written, or that is a scan in the viewer, whichever the labels belong to."""
     check_target(path)
-    for placement in known_placements():
-        check_target(path, placement.stored)
     for layer in layers:
+        check_target(path, getattr(layer.metadata.get(KEY), "stored", None))
         source = layer.source.path
         if source and not isinstance(layer, Labels) and is_same_file(Path(path), Path(source)):
             raise FileError(
