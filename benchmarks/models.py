@@ -1,6 +1,6 @@
 """How good a model is: Dice per class by name on cases it never saw.
 
-    python -m benchmarks.models --model hippocampus-mri                 # held-out fold 0 of its own data (GANSEG_DATA)
+    python -m benchmarks.models --model hippocampus-mri                 # held-out fold of its own data
     python -m benchmarks.models --model hippocampus-mri --data DIR      # every case of DIR/images and DIR/labels
 
 Exits 0 when the mean reaches the bar that the project set for the model on its own held-out fold, and always for --data.
@@ -94,8 +94,9 @@ def report(model: str, scores: Sequence[Scores], *, has_bar: bool, line: Path | 
     is_good = not has_bar or mean >= BARS.get(model, 0.0)
     if line is not None:
         with open(line, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"what": "test", "model": model, "sha256": find_model(model).sha256, "mean_dice": round(mean, 4),
-                                   "cases": len(means)}) + "\n")  # fmt: skip
+            found = find_model(model)
+            fields = {"what": "test", "model": model, "sha256": found.sha256, "mean_dice": round(mean, 4), "cases": len(means)}
+            file.write(json.dumps(fields) + "\n")
     if has_bar:
         print(f"bar {BARS.get(model, 0.0):.3f}: {'reached' if is_good else 'MISSED'}")
     print(f"mean Dice {mean:.3f} over {len(means)} cases")
