@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import napari
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtWidgets import QApplication
 
 from napari_ganseg.errors import ComputeError
@@ -63,10 +64,13 @@ def click_and_wait(viewer: napari.Viewer, widget: SegmentWidget) -> napari.layer
 
 
 def show_middle(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
-    """Move the slider to where most labels are, and let the window settle."""
+    """Move the slider to where most labels are, put messages away, and let the window settle."""
     fullest = (labels.data > 0).sum(axis=(1, 2)).argmax()
     viewer.dims.set_point(0, labels.data_to_world((fullest, 0, 0))[0])
-    end = time.monotonic() + 6  # by then napari's own messages have faded
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, NapariQtNotification):
+            widget.close()
+    end = time.monotonic() + 1
     while time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.02)
