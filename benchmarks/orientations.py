@@ -232,10 +232,13 @@ def canonical(path: Path) -> Any:
 
 
 def turned(path: Path, folder: Path) -> Path:
-    """The same voxels under an oblique affine."""
-    image, turn = nib.load(path), np.eye(4)
-    turn[:3, :3] = nib.eulerangles.euler2mat(*np.deg2rad(OBLIQUE_DEGREES)[::-1])
-    return written_with(path, turn @ image.affine, folder / f"oblique_{path.name}")
+    """The same voxels under an oblique affine, turned by less where the closest canonical axes would be others."""
+    affine, turn = nib.load(path).affine, np.eye(4)
+    for share in (1.0, 0.5, 0.2, 0.05):
+        turn[:3, :3] = nib.eulerangles.euler2mat(*(share * np.deg2rad(OBLIQUE_DEGREES))[::-1])
+        if np.array_equal(nib.io_orientation(turn @ affine), nib.io_orientation(affine)):
+            break
+    return written_with(path, turn @ affine, folder / f"oblique_{path.name}")
 
 
 def written_with(path: Path, affine: Any, target: Path) -> Path:

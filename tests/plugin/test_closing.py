@@ -34,22 +34,26 @@ def leave():
     assert widget.is_busy
     viewer.close() if LEAVE == "close" else viewer.window._qt_window.close()
 
+def spin():
+    end = time.time() + 0.5
+    while time.time() < end:
+        QApplication.processEvents()
+
 if LOOP == "run":
     QTimer.singleShot(500, leave)
     QTimer.singleShot(900, QApplication.quit)
     napari.run(force=True)
 else:
-    end = time.time() + 0.5
-    while time.time() < end:
-        QApplication.processEvents()
+    spin()
     leave()
-    QApplication.processEvents()
+    if LOOP == "script":
+        spin()
 print("left")
 """
 
 
 @pytest.mark.parametrize(
-    ("tile_s", "loop", "leave"), [(0.05, "run", "window"), (0.05, "script", "close"), (3.0, "run", "close")]
+    ("tile_s", "loop", "leave"), [(0.05, "run", "window"), (0.05, "script", "close"), (3.0, "end", "close")]
 )
 def test_closed_viewer_leaves_nothing_running(tile_s: float, loop: str, leave: str) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tile_s), loop, leave]

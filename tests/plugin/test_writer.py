@@ -122,6 +122,18 @@ def test_labels_moved_off_their_scan_are_asked_about_and_saved_as_they_lie(
     assert notes == ["scan labels had another grid; it was brought onto that of scan as it lay on screen."]
 
 
+def test_label_file_moved_on_screen_is_asked_about(viewer: Any, make_scan: MakeScan, tmp_path: Path) -> None:
+    drawn = np.zeros(SHAPE, np.uint8)
+    drawn[2:9, 3:8, 1:7] = 1
+    opened(viewer, make_scan())
+    (layer,) = opened(viewer, make_scan("labels.nii", codes="PIR", array=drawn))
+    layer.translate = np.asarray(layer.translate) + np.asarray(layer.scale)
+    ask = Asked(0)
+    out = saved(viewer, layer, tmp_path / "out.nii", ask)
+    assert len(ask.questions) == 1
+    np.testing.assert_array_equal(in_ras(out)[1:, 1:, 1:], drawn[:-1, :-1, :-1])
+
+
 def test_two_selected_scans_make_a_sheet_that_is_asked_about_and_lands_right(
     viewer: Any, make_scan: MakeScan, tmp_path: Path
 ) -> None:
