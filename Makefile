@@ -18,11 +18,12 @@ test: $(VENV)/.installed-test-$(QT)
 	$(XVFB) $(BIN)/python -m pytest
 
 # The same two from a built wheel, in a fresh environment beside napari[all] (with QT=pyside6: beside napari[pyside6]).
+comma := ,
 WHEEL_VENV := .venv-wheel-$(QT)
 test-wheel: wheel
 	rm -rf $(WHEEL_VENV) && $(PYTHON) -m venv $(WHEEL_VENV)
 	$(WHEEL_VENV)/bin/pip install --quiet --disable-pip-version-check "napari[$(if $(filter pyqt6,$(QT)),all,$(QT))]"
-	$(WHEEL_VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -1)[test]"
+	$(WHEEL_VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -1)[test$(if $(filter pyside6,$(QT)),$(comma)pyside6)]"
 	$(WHEEL_VENV)/bin/npe2 validate napari-ganseg
 	$(XVFB) $(WHEEL_VENV)/bin/python -m napari_ganseg.plugin.demo --out demo_output
 	$(XVFB) $(WHEEL_VENV)/bin/python -m pytest

@@ -158,3 +158,16 @@ def test_models_good_and_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_package_that_is_not_there_has_no_version() -> None:
     assert doctor.installed("numpy").count(".") == 2
     assert doctor.installed("no-such-package-anywhere") == ""
+
+
+@pytest.mark.parametrize(
+    ("python", "pyside6", "is_fine"), [((3, 11), "6.12.0", False), ((3, 12), "6.12.0", True), ((3, 11), "6.11.3", True)]
+)
+def test_a_pyside6_that_crashes_its_python_is_named(
+    monkeypatch: pytest.MonkeyPatch, python: tuple[int, int], pyside6: str, is_fine: bool
+) -> None:
+    monkeypatch.setattr(doctor.sys, "version_info", python)
+    monkeypatch.setattr(doctor, "installed", {"PySide6": pyside6, "PyQt6": "", "PyQt5": "", "PySide2": ""}.get)
+    finding = doctor.check_qt()
+    assert finding.is_fine is is_fine
+    assert is_fine or "PySide6<6.12" in finding.fix

@@ -63,6 +63,9 @@ def check_qt() -> Finding:
     present = [f"{name} {found}" for name, found in bindings.items() if found]
     if not present:
         return Finding("Qt", False, "no Qt binding", 'pip install "napari[pyqt6]"   (only needed for the viewer)')
+    if miscounts(bindings["PySide6"]):
+        fix = 'pip install "PySide6<6.12"   (or use Python 3.12 or newer)'
+        return Finding("Qt", False, f"{', '.join(present)}: on Python 3.11 PySide6 6.12 ends in a crash", fix)
     if len(present) > 1:
         return Finding(
             "Qt",
@@ -71,6 +74,11 @@ def check_qt() -> Finding:
             "More than one binding; should the viewer fail, set QT_API or uninstall one.",
         )
     return Finding("Qt", True, present[0])
+
+
+def miscounts(pyside6: str) -> bool:
+    """Whether this PySide6 gives back references to None it never took, which kills Pythons that count them."""
+    return sys.version_info < (3, 12) and pyside6.startswith("6.12")
 
 
 def check_torch() -> list[Finding]:
