@@ -80,11 +80,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny 3D model of two classes, "tiny"."""
+    """A folder with a tiny 3D model of two classes, "tiny", and a 2D one, "flat"."""
     from builders import saved
 
     folder = tmp_path_factory.mktemp("models")
     saved(folder, classes=2)
+    saved(folder, dims=2, name="flat")
     return folder
 
 

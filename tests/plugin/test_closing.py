@@ -38,6 +38,7 @@ def spin():
     end = time.time() + 0.5
     while time.time() < end:
         QApplication.processEvents()
+        time.sleep(0.01)
 
 if LOOP == "run":
     QTimer.singleShot(500, leave)

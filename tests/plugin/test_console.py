@@ -32,7 +32,7 @@ def test_without_a_selection_all_images_are(viewer: Any, make_scan: MakeScan, mo
     viewer.layers.selection.clear()
     made = ganseg.segment_layers(PublicOnlyProxy(viewer), model="tiny")
     assert [layer.name for layer in made] == ["a tiny", "array tiny"]
-    assert "orientation assumed" in made[1].metadata["napari-ganseg-made"]["notes"][0]
+    assert "orientation assumed" in made[1].metadata["napari-ganseg-made"]["notes"][1]
 
 
 def test_nothing_to_segment_is_said(viewer: Any) -> None:

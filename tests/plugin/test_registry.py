@@ -107,6 +107,19 @@ def test_letters_of_an_unknown_layer_are_remembered_with_it() -> None:
     assert letters_of(other) == "SPL"
 
 
+def test_voxel_size_of_an_array_is_that_of_its_whole_transform_in_its_unit() -> None:
+    layer = Image(np.zeros((3, 4, 5)), scale=(500, 250, 250), affine=np.diag([2, 1, 1, 1]), units="um", name="x")
+    placement = placement_of(layer)
+    np.testing.assert_allclose(placement.volume(layer.data).spacing_mm, (1, 0.25, 0.25))
+    assert placement.notes == ()
+
+
+def test_array_without_a_unit_is_taken_as_millimetres_and_says_so() -> None:
+    placement = placement_of(Image(np.zeros((3, 4, 5)), scale=(3, 2, 1), name="x"))
+    assert placement.notes == ("x gives no unit of length; millimetres assumed.",)
+    assert placement.all_notes[1].startswith("orientation assumed: the axes of x grow to S, P, L")
+
+
 @pytest.mark.parametrize(
     ("layer", "words"),
     [

@@ -106,11 +106,11 @@ def test_runtime_error_inside_the_real_engine_is_told(
 def test_fault_while_showing_the_result_is_told(
     desk: Desk, engine: Engine, make_scan: MakeScan, complaints: Complaints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def show_result(*_: Any) -> None:
+    def add_result(*_: Any) -> None:
         raise KeyError("index")
 
     opened(desk.viewer, make_scan())
-    monkeypatch.setattr("napari_ganseg.plugin.segment_widget.show_result", show_result)
+    monkeypatch.setattr("napari_ganseg.plugin.segment_widget.add_result", add_result)
     engine.go.set()
     desk.run()
     assert complaints() == ["Unexpected KeyError: 'index'. Please report this; you can go on working."]
@@ -204,7 +204,7 @@ def test_second_job_behind_one_viewer_is_refused_in_words(desk: Desk, engine: En
     opened(desk.viewer, make_scan())
     desk.click()
     with pytest.raises(UsageError, match=r"This viewer is busy \(Segment scan\). Wait for it, or cancel it."):
-        Job(desk.viewer, lambda: engine(None), "Train", on_done=print, on_failed=print)  # type: ignore[arg-type]
+        Job(desk.viewer, lambda: engine(None), "Train", finish=str, on_done=print, on_failed=print)  # type: ignore[arg-type]
     engine.go.set()
     desk.wait()
     assert desk.is_idle
@@ -304,6 +304,22 @@ def test_renaming_the_chosen_image_does_not_choose_another(desk: Desk, make_scan
     desk.widget.image.value = second
     second.name = "patient 7"
     assert desk.widget.image.value is second
+
+
+def test_flat_picture_is_segmented_by_a_flat_model_whatever_the_extent(desk: Desk) -> None:
+    picture = desk.viewer.add_image(np.random.default_rng(0).normal(0, 300, (40, 50)))
+    desk.widget.model.value, desk.widget.extent.value = "flat", SLICE
+    desk.run()
+    assert results(desk)[0].data.shape == picture.data.shape
+    assert "orientation unknown: Image is taken as it is" in desk.widget.notes.value
+
+
+def test_flat_model_labels_one_slice_of_a_volume(desk: Desk, make_scan: MakeScan) -> None:
+    (image,) = opened(desk.viewer, make_scan(codes="PIR"))
+    desk.widget.model.value, desk.widget.extent.value = "flat", SLICE
+    desk.viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
+    desk.run()
+    assert np.flatnonzero(results(desk)[0].data.any(axis=(1, 2))).tolist() == [6]
 
 
 def test_region_in_view_is_what_the_canvas_shows(desk: Desk, engine: Engine, make_scan: MakeScan) -> None:

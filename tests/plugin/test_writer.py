@@ -235,6 +235,20 @@ def test_labels_opened_alone_are_saved_on_their_own_grid(viewer: Any, make_scan:
     np.testing.assert_allclose(out.affine, nib.load(source).affine, atol=1e-5)
 
 
+@pytest.mark.parametrize("plane", [(0, 1, 2), (0, 2, 1), (1, 2, 0)])
+def test_labels_on_a_flat_scan_get_its_grid(viewer: Any, tmp_path: Path, plane: tuple[int, ...]) -> None:
+    affine = np.zeros((4, 4))
+    affine[plane, (0, 1, 2)], affine[3, 3], affine[:3, 3] = (-2, 3, 4), 1, (10, 20, 30)
+    nib.save(nib.Nifti1Image(np.arange(30, dtype=np.int16).reshape(6, 5) - 7, affine), tmp_path / "flat.nii")
+    (image,) = opened(viewer, tmp_path / "flat.nii")
+    layer = painted(viewer, image)
+    layer.data[image.data == 4] = 5
+    out = saved(viewer, layer, tmp_path / "out.nii")
+    assert out.shape == (6, 5)
+    assert np.argwhere(np.asarray(out.dataobj) == 5).tolist() == [[2, 1]]
+    np.testing.assert_allclose(out.affine, nib.load(tmp_path / "flat.nii").affine, atol=1e-5)
+
+
 # --- never over a scan ---------------------------------------------------------------------------------------------
 
 

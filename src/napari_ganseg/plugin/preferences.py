@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari.settings import get_plugin_settings
+from napari import settings
 
 
 def preferred_device() -> str:
@@ -18,8 +18,8 @@ def model_folder() -> str | None:
 
 
 def segmentation_settings() -> Any:
-    """The settings page, or None where napari does not know our manifest (a script without plugin discovery)."""
+    """The settings page, or None where there is none: before napari 0.9, or where it has not found our manifest."""
     try:
-        return get_plugin_settings("napari-ganseg").segmentation
+        return settings.get_plugin_settings("napari-ganseg").segmentation
     except (KeyError, AttributeError, ValueError):
         return None

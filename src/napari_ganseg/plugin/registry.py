@@ -95,8 +95,17 @@ def from_neighbour(layer: Layer) -> Placement | None:
 
 def from_letters(layer: Layer) -> Placement:
     """Placement as the user chose it, or as most readers stack slices."""
-    spacing = tuple(abs(float(s)) for s in layer.scale)
-    return assumed(tuple(layer.data.shape), spacing, layer.name, letters_of(layer))
+    lengths = np.linalg.norm(to_world(layer)[:-1, :-1], axis=0)
+    factors = [millimetres(unit) for unit in layer.units]
+    spacing = tuple(float(length * (factor or 1.0)) for length, factor in zip(lengths, factors, strict=True))
+    placement = assumed(tuple(layer.data.shape), spacing, layer.name, letters_of(layer))
+    note = f"{layer.name} gives no unit of length; millimetres assumed."
+    return placement if all(factors) else replace(placement, notes=(note,))
+
+
+def millimetres(unit: Any) -> float | None:
+    """How long a unit of napari's is; None for pixels."""
+    return float((1 * unit).to("mm").magnitude) if unit.is_compatible_with("mm") else None
 
 
 def letters_of(layer: Layer) -> str:

@@ -8,7 +8,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from napari.layers import Image, Labels
 
-from napari_ganseg.plugin.layers import MADE, is_edited, labels_layer, put_on
+from napari_ganseg.plugin.layers import MADE, LayerData, is_edited, labels_layer, put_on
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.volume import LabelMap
 
@@ -26,9 +26,14 @@ class Origin:
 
 def show_result(viewer: Any, labels: LabelMap, image: Image, placement: Placement) -> Labels:
     """Add a Labels layer with the result; an older one of the same image and model is replaced if nobody touched it."""
-    model = str(labels.provenance.get("model", "labels"))
-    data, fields, _ = labels_layer(labels, f"{image.name} {model}", placement)
-    layer = Labels(data, **put_on(fields, image))
+    return add_result(viewer, labels_layer(labels, "result", placement), image)
+
+
+def add_result(viewer: Any, made: LayerData, image: Image) -> Labels:
+    """The same, with what `labels_layer` made: that takes a while with a large volume, and needs no viewer."""
+    data, fields, _ = made
+    model = str(fields["metadata"][MADE].get("model", "labels"))
+    layer = Labels(data, **put_on(fields, image) | {"name": f"{image.name} {model}"})
     older = next((o for o in viewer.layers if is_untouched(o, image, model)), None)
     if older is not None:
         viewer.layers.remove(older)

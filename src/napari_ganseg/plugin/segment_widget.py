@@ -14,20 +14,18 @@ from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.plugin import commands
-from napari_ganseg.plugin.layers import bare
+from napari_ganseg.plugin.layers import LayerData, bare
 from napari_ganseg.plugin.placement import Placement, orientation_codes
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
 from napari_ganseg.plugin.regions import VIEW, WHOLE, box_in_shapes, box_in_view, current_slice
 from napari_ganseg.plugin.registry import choose_letters, letters_of, placement_of
-from napari_ganseg.plugin.results import found, notes_of, show_result, table_of
-from napari_ganseg.plugin.task import Identity, Task, make_run
+from napari_ganseg.plugin.results import add_result, found, notes_of, table_of
+from napari_ganseg.plugin.task import Identity, Task, layer_maker, make_run
 from napari_ganseg.plugin.upright import watch
 from napari_ganseg.plugin.worker import Job, job_of
 
 if TYPE_CHECKING:
     import napari
-
-    from napari_ganseg.volume import LabelMap
 
 VOLUME, SLICE = "Whole volume", "Current slice"
 
@@ -143,11 +141,11 @@ class SegmentWidget(Container[Any]):
         placement, before = placement_of(image), Identity.of(image)
         task = Task(image.data, placement, self.model.value, self._settings(image, placement))
         self._follow(Job(
-            self._viewer, lambda: make_run(task), f"Segment {image.name}",
-            on_done=lambda labels: self._show(labels, image, placement, before), on_failed=show_error,
+            self._viewer, lambda: make_run(task), f"Segment {image.name}", finish=layer_maker(placement),
+            on_done=lambda made: self._show(made, image, before), on_failed=show_error,
         ))  # fmt: skip
 
-    def _follow(self, job: Job[LabelMap]) -> None:
+    def _follow(self, job: Job[LayerData]) -> None:
         """Turn the button into Cancel until the job ends."""
         job.ended.connect(self._on_end)
         self.button.text = "Cancel"
@@ -159,10 +157,11 @@ class SegmentWidget(Container[Any]):
             region = box_in_view(self._viewer, image, placement)
         elif where != WHOLE:
             region = box_in_shapes(where, image, placement)
-        index = current_slice(self._viewer, image, placement) if self.extent.value == SLICE else None
+        is_one_of_many = self.extent.value == SLICE and image.ndim == 3
+        index = current_slice(self._viewer, image, placement) if is_one_of_many else None
         return {"region": region, "slice_index": index, "device": self.device.value}
 
-    def _show(self, labels: LabelMap, image: Image, placement: Placement, before: Identity) -> None:
+    def _show(self, made: LayerData, image: Image, before: Identity) -> None:
         """Show the result, unless the image it belongs to has gone or changed meanwhile."""
         if not is_alive(self):
             return  # the viewer was closed
@@ -174,7 +173,7 @@ class SegmentWidget(Container[Any]):
                 f'"{image.name}" was changed while it was being segmented; the result was dropped. Segment again.'
             )
             return
-        self._result = layer = show_result(self._viewer, labels, image, placement)
+        self._result = layer = add_result(self._viewer, made, image)
         self._fill(layer)
         show_info(f"{layer.name}: {found(layer)} structures found.")
 

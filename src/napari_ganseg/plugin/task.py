@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
 
+from napari_ganseg.plugin.layers import LayerData, labels_layer
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.plugin.preferences import model_folder
 from napari_ganseg.plugin.transform import to_world
@@ -42,6 +44,11 @@ def make_run(task: Task) -> Run[LabelMap]:
 
     volume, path = task.placement.volume(task.array), find_path(task.model, model_folder())
     return segmentation(volume, path, Settings(**task.settings))
+
+
+def layer_maker(placement: Placement) -> Callable[[LabelMap], LayerData]:
+    """What makes a result's layer data: counting the voxels of a large volume would hold up the viewer."""
+    return lambda labels: labels_layer(labels, "result", placement)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

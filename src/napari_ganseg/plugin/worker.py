@@ -55,6 +55,7 @@ class Job(Generic[T]):
     Args:
         viewer: whose job it is; it has one at a time.
         make: starts the work; called in the background, so that it may import torch.
+        finish: turns its result into what `on_done` wants, in the background too.
         title: what the activity dock calls it.
         on_done: gets the result, in the viewer's thread.
         on_failed: gets the message.
@@ -66,14 +67,14 @@ class Job(Generic[T]):
     ended = Signal()  # last of all, however it ended
 
     def __init__(
-        self, viewer: Any, make: Callable[[], Run[T]], title: str, *, on_done: Callable[[T], None],
-        on_failed: Callable[[str], None],
+        self, viewer: Any, make: Callable[[], Run[Any]], title: str, *, finish: Callable[[Any], T],
+        on_done: Callable[[T], None], on_failed: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.title: str = title
         self._viewer = viewer
         if running := _jobs.get(viewer):
             raise UsageError(f"This viewer is busy ({running.title}). Wait for it, or cancel it.")
-        self._work = Work(make, title)
+        self._work = Work(make, finish, title)
         self._on_done, self._on_failed = on_done, on_failed
         self._bar = ProgressBar(total=0, desc=title)
         self._worker = create_worker(self._work.steps, _start_thread=False)
@@ -129,10 +130,10 @@ class Work(Generic[T]):
     everything at its end, since napari keeps its workers for as long as the window lives.
     """
 
-    def __init__(self, make: Callable[[], Run[T]], title: str) -> None:
-        self._make: Callable[[], Run[T]] | None = make
-        self._title = title
-        self._run: Run[T] | None = None
+    def __init__(self, make: Callable[[], Run[Any]], finish: Callable[[Any], T], title: str) -> None:
+        self._make: Callable[[], Run[Any]] | None = make
+        self._finish, self._title = finish, title
+        self._run: Run[Any] | None = None
         self._is_cancelled = False
         _unfinished.add(self)
 
@@ -168,7 +169,7 @@ class Work(Generic[T]):
         if self._is_cancelled:
             run.cancel()
         yield from run
-        return run.result
+        return self._finish(run.result)
 
 
 _unfinished: WeakSet[Work[Any]] = WeakSet()
