@@ -102,6 +102,7 @@ def add_train(commands: Any) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="NAME.ganseg.safetensors")
     command.add_argument("--config", type=Path, help="a configuration (JSON); without one it is planned from the data")
     command.add_argument("--run", type=Path, metavar="FOLDER", help="keep checkpoints and progress here")
+    command.add_argument("--adversary", type=float, metavar="WEIGHT", help="instead of the configuration's; 0: without")
     command.add_argument("--steps", type=positive, help="instead of the configuration's")
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
     command.add_argument("--threads", type=positive, help="of the processor; fewer are faster on a busy machine")
@@ -177,6 +178,8 @@ def run_train(options: argparse.Namespace) -> int:
             print(f"left out {shown(verdict.name)}: {verdict.fault}", file=sys.stderr)
     cases = good_cases(verdicts)
     config = finished_config(config, cases, name, options.steps)
+    if options.adversary is not None:
+        config = replace(config, adversary=replace(config.adversary, weight=options.adversary))
     command = shlex.join(["napari-ganseg", *map(str, options.arguments)])
     place = Place(options.run, options.device, data=options.data.name, command=command)
     model = with_bar(fit(cases, config, place))
