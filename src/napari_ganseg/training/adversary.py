@@ -129,7 +129,9 @@ def weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
 def gradient_ratio(segmentation: Tensor, adversarial: Tensor, generator: nn.Module) -> float:
     """|gradient of the adversarial loss| / |gradient of the segmentation loss| at the generator's last layer."""
     last = last_weight(generator)
-    norms = [float(torch.autograd.grad(loss, last, retain_graph=True)[0].norm()) for loss in (adversarial, segmentation)]
+    norms = [
+        float(torch.autograd.grad(loss, last, retain_graph=True)[0].norm()) for loss in (adversarial, segmentation)
+    ]
     return norms[0] / max(norms[1], 1e-12)
 
 

@@ -112,7 +112,9 @@ class TrainConfig:
         if any(size % d for size, d in zip(card.patch, steps, strict=True)) or card.patch == steps:
             raise ValueError(f"the patch {card.patch} must be a multiple of the network's strides {steps}, and larger")
         if self.class_weights and len(self.class_weights) != card.out_channels:
-            raise ValueError(f"{card.out_channels} class weights are needed, background first, not {len(self.class_weights)}")
+            raise ValueError(
+                f"{card.out_channels} class weights are needed, background first, not {len(self.class_weights)}"
+            )
         if any(axis >= card.dims for axis in self.augmentation.flip_axes):
             raise ValueError(f"a {card.dims}D image has the axes 0 to {card.dims - 1}; flip_axes names another")
 

@@ -117,7 +117,12 @@ def begin(config: TrainConfig, device: torch.device) -> tuple[State, nn.Module]:
 
 
 def stretch(
-    prepared: Sequence[Prepared], config: TrainConfig, state: State, best: nn.Module, facts: dict[str, Any], controls: Controls
+    prepared: Sequence[Prepared],
+    config: TrainConfig,
+    state: State,
+    best: nn.Module,
+    facts: dict[str, Any],
+    controls: Controls,
 ) -> Generator[Progress, None, bool]:
     """Train up to the next validation; True when the guards gave the training up."""
     device = next(state.generator.parameters()).device
@@ -151,7 +156,12 @@ def note(facts: dict[str, Any], figures: Figures, state: State, step: int, secon
 
 def shown(figures: Figures) -> dict[str, float]:
     """Figures for whoever watches: those of the adversary only where there is one."""
-    wanted = {"loss": figures.loss, "lambda": figures.weight, "d_loss": figures.discriminator, "d_accuracy": figures.accuracy}
+    wanted = {
+        "loss": figures.loss,
+        "lambda": figures.weight,
+        "d_loss": figures.discriminator,
+        "d_accuracy": figures.accuracy,
+    }
     return {name: value for name, value in wanted.items() if value is not None and (value or name == "loss")}
 
 
