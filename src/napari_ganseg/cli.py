@@ -98,7 +98,7 @@ def add_train(commands: Any) -> None:
         "A killed training goes on where it was when given the same --run."
     )
     command = commands.add_parser("train", help="train a model", description=words)
-    command.add_argument("data", type=Path, metavar="DATA")
+    command.add_argument("data", type=Path, nargs="+", metavar="DATA", help="one folder, or several")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="NAME.ganseg.safetensors")
     command.add_argument("--config", type=Path, help="a configuration (JSON); without one it is planned from the data")
     command.add_argument("--run", type=Path, metavar="FOLDER", help="keep checkpoints and progress here")
@@ -170,7 +170,8 @@ def run_train(options: argparse.Namespace) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     config = read_config(options.config)
-    verdicts = scan_folder(options.data, len(config.card.channels) if config else 1)
+    channels, classes = (len(config.card.channels), config.card.classes) if config else (1, ())
+    verdicts = [v for folder in options.data for v in scan_folder(folder, channels, classes)]
     if config:
         verdicts = [with_values(v, [c.value for c in config.card.classes]) for v in verdicts]
     for verdict in verdicts:
@@ -181,7 +182,7 @@ def run_train(options: argparse.Namespace) -> int:
     if options.adversary is not None:
         config = replace(config, adversary=replace(config.adversary, weight=options.adversary))
     command = shlex.join(["napari-ganseg", *map(str, options.arguments)])
-    place = Place(options.run, options.device, data=options.data.name, command=command)
+    place = Place(options.run, options.device, data=", ".join(folder.name for folder in options.data), command=command)
     model = with_bar(fit(cases, config, place))
     save_model(options.out, model.card, model.network)
     print(f"wrote {options.out}; validation Dice {model.card.provenance.metrics['validation_dice']:.3f}")

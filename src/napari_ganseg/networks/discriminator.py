@@ -1,4 +1,4 @@
-"""The discriminator: judges patches of (image, segmentation) pairs; MONAI's PatchDiscriminator, set up to be aligned."""
+"""The discriminator: judges patches of (image, segmentation) pairs; MONAI's PatchDiscriminator, aligned."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def indices(labels: LabelMap, known: LabelMap, card: Card) -> npt.NDArray[np.uin
 def batch(
     prepared: Sequence[Prepared], card: Card, augmentation: Augmentation, seed: int, step: int, size: int
 ) -> Batch:
-    """The batch of one step, a function of seed and step alone: however often a training is resumed, it sees the same."""
+    """The batch of one step, a function of seed and step alone, so that a resumed training sees the same."""
     order = [which(len(prepared), seed, step * size + k) for k in range(size)]
     pairs = [
         sample(prepared[index], card, augmentation, np.random.SeedSequence([seed, step, k]).generate_state(1)[0])
