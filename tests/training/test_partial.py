@@ -30,9 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_table_names_classes_by_their_letters(folder: Path) -> None:
-    (folder / "cases.csv").write_text(
-        "name,shape,RightParotid,Esophagus,Liver\na,8x9x10,8,not contoured,not contoured\n"
-    )
+    (folder / "cases.csv").write_text("name,RightParotid,Esophagus,Liver\na,8,not contoured,not contoured\n")
     assert missing_classes(folder, CLASSES) == {"a": frozenset({5})}
     case = scan_folder(folder, 1, CLASSES)[0].case
     assert case is not None

@@ -90,9 +90,9 @@ def shrunk(x: Tensor) -> Tensor:
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
     """-E[log D(x, y)] - E[log(1 - D(x, G(x)))] (Goodfellow 2014, patch-wise Isola 2017), over counted logits."""
-    return torch.stack([
-        masked_mean(F.softplus(-r), m) + masked_mean(F.softplus(f), m) for r, f, m in zip(real, fake, masks, strict=True)
-    ]).mean()  # fmt: skip
+    triples = zip(real, fake, masks, strict=True)
+    losses = [masked_mean(F.softplus(-r), m) + masked_mean(F.softplus(f), m) for r, f, m in triples]
+    return torch.stack(losses).mean()
 
 
 def generator_loss(fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:

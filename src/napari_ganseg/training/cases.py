@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ganseg.errors import GansegError, UsageError
-from napari_ganseg.io import EXTENSIONS, read, read_labels
+from napari_ganseg.io import READABLE, read, read_labels
 from napari_ganseg.io.names import shown, stem
 from napari_ganseg.models import Card
 from napari_ganseg.models.card import CardClass
@@ -62,7 +62,7 @@ def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardCla
         raise UsageError(f"{shown(folder)} needs the folders images and labels, with files of the same names.")
     names = sorted({p.name for place in (images, labels) for p in place.iterdir() if is_case(p.name)})
     if not names:
-        raise UsageError(f"There are no NIfTI files in {shown(folder)}/images.")
+        raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}/images.")
     missing = missing_classes(Path(folder), classes)
     pairs = [check_pair(images / n, labels / n, channels, missing.get(stem(n), frozenset())) for n in names]
     return without_copies(pairs)
@@ -70,7 +70,7 @@ def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardCla
 
 def is_case(name: str) -> bool:
     """Whether a file name can stand for a case; of a `.hdr` with its `.img` the first does, a known mask does not."""
-    return name.lower().endswith(EXTENSIONS) and not name.lower().endswith((".img", ".img.gz", KNOWN))
+    return name.lower().endswith(READABLE) and not name.lower().endswith((".img", ".img.gz", KNOWN))
 
 
 def check_pair(image: Path, label: Path, channels: int, missing: frozenset[int] = frozenset()) -> Verdict:

@@ -28,10 +28,16 @@ class Split:
     Attributes:
         held_out: folds that are left out altogether, for a test later.
         validation: folds that choose the best weights.
+        patient_until: the part of a file name before this names the patient, whose cases stay together; empty: the whole.
     """
 
     held_out: tuple[Annotated[int, Field(ge=0, le=4)], ...] = ()
     validation: tuple[Annotated[int, Field(ge=0, le=4)], ...] = (1,)
+    patient_until: Annotated[str, Field(max_length=40)] = ""
+
+    def fold_of(self, name: str) -> int:
+        """Fold 0 to 4 of a case, by its file name or its patient."""
+        return fold_of(name.split(self.patient_until)[0] if self.patient_until else name)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,4 +1,4 @@
-"""What a folder says is not annotated: voxels by `NAME.known.nii.gz`, whole classes by "not contoured" in `cases.csv`."""
+"""What is not annotated: voxels outside `NAME.known.nii.gz`, classes "not contoured" in `cases.csv`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KNOWN = ".known.nii.gz"
 
 
 def missing_classes(folder: Path, classes: Sequence[CardClass]) -> dict[str, frozenset[int]]:
-    """Values of the classes that the folder's `cases.csv` calls "not contoured", by the case's name without suffix.
+    """Values of the classes that a `cases.csv` calls "not contoured", by the case's name without suffix.
 
-    The table has a column `name` and one per class; names agree when their letters do ("RightParotid", "Right parotid").
+    The table has a column `name` and one per class; "RightParotid" and "Right parotid" are the same.
 
     Raises:
         UsageError: the table cannot be read, or has no column `name`.
