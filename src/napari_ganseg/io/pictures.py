@@ -20,6 +20,7 @@ from napari_ganseg.io.voxels import image_values, label_values
 from napari_ganseg.volume import Array, LabelMap, Volume
 
 AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])  # columns run to the patient's left, rows to the back, as on a light box
+DAMAGE = (UnidentifiedImageError, Image.DecompressionBombError, Warning, SyntaxError, tifffile.TiffFileError)
 ASSUMED = "a picture says nothing of its size and place: 1 mm a pixel and an axial slice assumed."
 
 

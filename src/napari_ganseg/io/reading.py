@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 from napari_ganseg.io import door
 from napari_ganseg.io.load import load
@@ -39,7 +38,9 @@ def read(
     """
     with door.opening(path):
         if is_picture(Path(path)):
-            return pictures().read_picture(Path(path))
+            from napari_ganseg.io.pictures import read_picture  # needs an image library
+
+            return read_picture(Path(path))
         return as_volume(load(Path(path), trust_orientation=orientation == "file"), frame, channels)
 
 
@@ -51,7 +52,9 @@ def read_labels(path: str | Path, *, orientation: Orientation = "file") -> Label
     """
     with door.opening(path):
         if is_picture(Path(path)):
-            return pictures().read_picture_labels(Path(path))
+            from napari_ganseg.io.pictures import read_picture_labels  # needs an image library
+
+            return read_picture_labels(Path(path))
         return as_labels(load(Path(path), trust_orientation=orientation == "file"))
 
 
@@ -59,7 +62,9 @@ def read_any(path: str | Path, *, frame: int | None = None, channels: bool | Non
     """Read a file as what it is, image or label map: its header says so, or `is_label_map` decides."""
     with door.opening(path):
         if is_picture(Path(path)):
-            return pictures().read_picture(Path(path))
+            from napari_ganseg.io.pictures import read_picture  # needs an image library
+
+            return read_picture(Path(path))
         raw = load(Path(path))
         return as_labels(raw) if has_labels(raw) else as_volume(raw, frame, channels)
 
@@ -73,10 +78,3 @@ def is_picture(path: Path) -> bool:
             return file.read(8).startswith(PICTURE_STARTS)
     except OSError:
         return False
-
-
-def pictures() -> ModuleType:
-    """The part that needs an image library, imported when the first picture comes."""
-    from napari_ganseg.io import pictures as module
-
-    return module

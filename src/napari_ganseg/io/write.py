@@ -18,7 +18,6 @@ from napari_ganseg.io.header import decode
 from napari_ganseg.io.labels import CARET_CODE, colour_for, is_ours, label_table, sidecar_bytes
 from napari_ganseg.io.load import PAIR
 from napari_ganseg.io.names import PICTURE_SUFFIXES, shown, sidecar_path
-from napari_ganseg.io.reading import pictures
 from napari_ganseg.io.orientation import find_affine, shear_note
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.io.voxels import narrow
@@ -54,7 +53,9 @@ def write(path: str | Path, content: Volume | LabelMap) -> Path:
     if isinstance(content, LabelMap):
         sidecar = sidecar_bytes(content)
         if target.name.lower().endswith(PICTURE_SUFFIXES):
-            pictures().write_picture(target, content)
+            from napari_ganseg.io.pictures import write_picture  # needs an image library
+
+            write_picture(target, content)
         else:
             save(target, label_image(content))
         write_sidecar(sidecar_path(target), sidecar)

@@ -28,7 +28,7 @@ class Split:
     Attributes:
         held_out: folds that are left out altogether, for a test later.
         validation: folds that choose the best weights.
-        patient_until: the part of a file name before this names the patient, whose cases stay together; empty: the whole.
+        patient_until: what stands before this in a file name is the patient, whose cases stay together.
     """
 
     held_out: tuple[Annotated[int, Field(ge=0, le=4)], ...] = ()
