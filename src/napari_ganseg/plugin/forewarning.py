@@ -20,7 +20,7 @@ def forewarning(image: Image, card: Card) -> str:
     try:
         placement = placement_of(image)
         scan = thinned(image, placement)
-        if len(placement.shape) == card.dims:
+        if len(placement.shape) <= card.dims:
             check_fit(Volume(array=np.broadcast_to(np.uint8(0), placement.shape), affine=placement.affine), card)
         return " ".join(doubts(scan, card))
     except GansegError as error:
