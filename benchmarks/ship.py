@@ -3,8 +3,8 @@
     python -m benchmarks.ship runs/gan/NAME.ganseg.safetensors --without runs/plain/NAME.ganseg.safetensors
 
 Of the same training with and without an adversary the better ships, by the validation cases; a model whose adversary
-was idle or did not help is called supervised. The held-out figure goes onto the card, the file's SHA-256 into the list in
-the wheel, and a line for each training into docs/benchmarks/runs.jsonl.
+was idle or did not help is called supervised. The held-out figure goes onto the card, the file's SHA-256 into the list
+in the wheel, and a line for each training into docs/benchmarks/runs.jsonl.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     save_model(path, card, trained.network)
     pin(path)
     for model, measured in figures:
-        print(
-            f"lambda {model.card.adversary.lambda_share:.2f}: validation {validation(model):.4f}, held-out {measured:.4f}"
-        )
+        share = model.card.adversary.lambda_share
+        print(f"adversary in {share:.0%} of the steps: validation {validation(model):.4f}, held-out {measured:.4f}")
     print(f"{path.name}: held-out Dice {dice:.4f}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -70,9 +70,12 @@ def test_an_adversary_is_heard_only_when_it_has_learnt_something() -> None:
     assert is_ready(Seen(accuracy=0.56), LIMITS)
 
 
-def test_a_gradient_that_drowns_the_segmentations_is_turned_down_to_the_limit() -> None:
-    assert watch_ratio(Seen(), 0.6, LIMITS).scale == pytest.approx(0.5)
-    assert watch_ratio(Seen(), 0.29, LIMITS).scale == 1
+def test_a_gradient_that_drowns_the_segmentations_is_capped_and_the_cap_rises_again() -> None:
+    capped = watch_ratio(Seen(), 0.6, LIMITS)
+    assert capped.cap == pytest.approx(0.5)
+    assert watch_ratio(capped, 0.3, LIMITS).cap == pytest.approx(0.5)
+    assert watch_ratio(capped, 0.01, LIMITS).cap == pytest.approx(0.6)
+    assert watch_ratio(Seen(), 0.29, LIMITS).cap == 1
 
 
 @pytest.mark.parametrize("predicted", [0.0, 0.9])
@@ -109,7 +112,7 @@ def test_a_collapse_brings_the_best_average_back() -> None:
 def test_the_state_remembers_what_the_guards_saw() -> None:
     state = State.start(nn.Conv2d(1, 2, 1), tiny_config(2))
     judge(state, Figures(1.0, weight=0.1, accuracy=0.9, ratio=0.6, foreground=(0.0, 0.2)), LIMITS)
-    assert state.seen == replace(Seen(), accuracy=0.508, scale=0.5, losing=1, collapsed=1)
+    assert state.seen == replace(Seen(), accuracy=0.508, cap=0.5, losing=1, collapsed=1)
 
 
 def test_a_training_survives_a_batch_of_infinite_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
     after = step / config.steps - a.warm_up
     if after < 0 or not is_ready(seen, a.limits):
         return 0.0
-    return a.weight * min(1.0, after / a.ramp) * seen.scale
+    return a.weight * min(1.0, after / a.ramp) * seen.scale * seen.cap
 
 
 def gradient_ratio(segmentation: Tensor, adversarial: Tensor, generator: nn.Module) -> float:

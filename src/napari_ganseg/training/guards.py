@@ -14,6 +14,7 @@ from napari_ganseg.models.card import STRICT
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[int, Field(ge=1)]
+RISE = 1.2  # most that the cap may grow between two measurements
 
 
 class Action(Enum):
@@ -57,6 +58,7 @@ class Seen:
     Attributes:
         accuracy: of the discriminator, averaged over some fifty steps.
         scale: factor on the adversary's weight, 0 once it was switched off.
+        cap: another one, while the adversary's gradient would be too large.
         rate: factor on the generator's learning rate.
         rest: the discriminator learns only every so many steps.
     """
@@ -68,6 +70,7 @@ class Seen:
     losing: int = 0
     collapsed: int = 0
     scale: float = 1.0
+    cap: float = 1.0
     rate: float = 1.0
     rest: int = 1
 
@@ -99,8 +102,9 @@ def watch_accuracy(seen: Seen, accuracy: float, limits: Limits, *, is_active: bo
 
 
 def watch_ratio(seen: Seen, ratio: float, limits: Limits) -> Seen:
-    """An adversary whose gradient drowns the segmentation's is turned down to the limit."""
-    return replace(seen, scale=seen.scale * limits.ratio / ratio) if ratio > limits.ratio else seen
+    """Cap an adversary whose gradient would drown the segmentation's; the cap rises again, slowly, when it does not."""
+    wanted = seen.cap * limits.ratio / max(ratio, 1e-6)
+    return replace(seen, cap=min(1.0, wanted, seen.cap * RISE))
 
 
 def watch_collapse(seen: Seen, predicted: float, true: float, limits: Limits) -> tuple[Seen, Action]:
