@@ -165,7 +165,7 @@ def run_train(options: argparse.Namespace) -> int:
     from napari_ganseg.models import save_model
     from napari_ganseg.training import fit, good_cases, scan_folder
     from napari_ganseg.training.cases import with_values
-    from napari_ganseg.training.fit import Place
+    from napari_ganseg.training.provenance import Place
 
     if options.threads:
         torch.set_num_threads(options.threads)

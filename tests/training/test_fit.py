@@ -22,7 +22,8 @@ from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training import Case, fit, samples
 from napari_ganseg.training.config import Split, fold_of
-from napari_ganseg.training.fit import Place, case_dice, dice
+from napari_ganseg.training.fit import case_dice, dice
+from napari_ganseg.training.provenance import Place
 from napari_ganseg.training.run_folder import PROGRESS
 from napari_ganseg.training.step import Figures
 from napari_ganseg.volume import Annotation, LabelMap

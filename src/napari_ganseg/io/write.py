@@ -81,6 +81,8 @@ def check_target(path: str | Path, stored: object | None = None) -> None:
         raise FileError(f"Cannot write {shown(target)}: there is no folder {shown(target.parent)}. Make it first.")
     if not os.access(target.parent, os.W_OK):
         raise FileError(f"Cannot write {shown(target)}: you have no permission to write there. Choose another folder.")
+    if isinstance(stored, StoredGrid) and stored.ndim == 3 and target.name.lower().endswith(PICTURE_SUFFIXES):
+        raise FileError(f"Cannot write {shown(target)}: pictures hold 2D labels; use .nii.gz for a volume.")
     if isinstance(stored, StoredGrid) and stored.is_image and is_same_file(target, stored.path):
         raise FileError(f"Cannot write {shown(target)}: it would overwrite the input image. Choose another name.")
 

@@ -6,8 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_ganseg import __version__
 from napari_ganseg.errors import ComputeError
 from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.engine import Settings, compute_error, segmentation
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model
-from napari_ganseg.models.card import Adversary as AdversaryCard
 from napari_ganseg.models.card import Card
 from napari_ganseg.networks import build_generator, fill_weights, weights_of
 from napari_ganseg.networks.discriminator import build_discriminator
@@ -29,9 +26,10 @@ from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training import adversary
 from napari_ganseg.training.cases import Case, check_cases
 from napari_ganseg.training.checkpoint import load_state, save_state
-from napari_ganseg.training.config import Augmentation, Split, TrainConfig
+from napari_ganseg.training.config import Augmentation, TrainConfig
 from napari_ganseg.training.guards import Action, Seen
 from napari_ganseg.training.losses import merge_missing
+from napari_ganseg.training.provenance import Place, finished
 from napari_ganseg.training.recovery import Snapshot, judge, recover
 from napari_ganseg.training.run_folder import note_progress, open_folder
 from napari_ganseg.training.samples import Prepared, batch, prepare
@@ -40,17 +38,6 @@ from napari_ganseg.training.step import Figures, State, train_step
 from napari_ganseg.volume import Annotation, LabelMap
 
 log = logging.getLogger(__name__)
-LEAST_SHARE, LEAST_RATIO = 0.5, 0.01  # of the steps after warm-up, of the segmentation's gradient: less is idle
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a training runs: its folder (None keeps nothing on the way), its device, and what the card shall say."""
-
-    folder: Path | None = None
-    device: str = "auto"
-    data: str = ""
-    command: str = ""
 
 
 def fit(cases: Sequence[Case], config: TrainConfig, place: Place | None = None) -> Run[Model]:
@@ -206,50 +193,3 @@ def keep(folder: Path | None, state: State, best: nn.Module, facts: dict[str, An
     if folder is not None:
         save_state(folder, state.modules | {"best": best}, state.optimisers, facts)
         note_progress(folder, facts)
-
-
-def finished(
-    config: TrainConfig, place: Place, training: Sequence[Case], validation: Sequence[Case], facts: dict[str, Any]
-) -> Card:
-    """The card with its provenance."""
-    provenance = replace(
-        config.card.provenance,
-        data=config.card.provenance.data or place.data,
-        split=split_in_words(config.split, training, validation),
-        command=place.command,
-        seed=config.seed,
-        created=datetime.now(UTC).strftime("%Y-%m-%d"),
-        plugin=__version__,
-        metrics={
-            "validation_dice": round(facts["best"], 4),
-            "steps": facts["step"],
-            "minutes": round(facts["seconds"] / 60, 1),
-        },
-    )
-    return replace(config.card, provenance=provenance, adversary=verdict(config, facts))
-
-
-def verdict(config: TrainConfig, facts: dict[str, Any]) -> AdversaryCard:
-    """What the adversary did; whether it helped, only a comparison at equal steps can say."""
-    if config.adversary.weight == 0:
-        return AdversaryCard(verdict="supervised")
-    after = max(1, facts["step"] - round(config.adversary.warm_up * config.steps))
-    share, ratio = min(1.0, facts["spoke"] / after), float(np.median(facts["ratios"])) if facts["ratios"] else None
-    took_part = share >= LEAST_SHARE and ratio is not None and LEAST_RATIO <= ratio <= config.adversary.limits.ratio
-    return AdversaryCard(
-        verdict="adversarial" if took_part else "supervised",
-        lambda_share=round(share, 4),
-        auroc=None if facts["auroc"] is None else round(facts["auroc"], 4),
-        gradient_ratio=None if ratio is None else round(ratio, 5),
-        dice_with=round(facts["best"], 4),
-    )
-
-
-def split_in_words(split: Split, training: Sequence[Case], validation: Sequence[Case]) -> str:
-    """How the cases were divided."""
-    if training[0].name == validation[0].name:
-        return f"1 case; its last {validation[0].image.shape[0]} slices validate and were not learnt from"
-    return (
-        f"{len(training)} training, {len(validation)} validation cases; folds {list(split.validation)} of "
-        f"sha256(name) % 5 validate, folds {list(split.held_out)} are held out"
-    )
