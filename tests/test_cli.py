@@ -192,7 +192,8 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("never")
 @pytest.mark.parametrize(
     ("target", "message"),
-    [("seg.png", "the name must end in .nii or .nii.gz"), ("none/seg.nii", "there is no folder none. Make it first"),
+    [("seg.jpg", "the name must end in .nii or .nii.gz"), ("none/seg.nii", "there is no folder none. Make it first"),
+     ("seg.png", "pictures hold 2D labels"),
      ("models", "the name must end in .nii"), ("folder.nii", "a folder has that name")],
 )  # fmt: skip
 def test_a_target_that_cannot_be_written_is_refused_before_computing(

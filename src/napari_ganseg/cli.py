@@ -98,10 +98,11 @@ def add_train(commands: Any) -> None:
         "A killed training goes on where it was when given the same --run."
     )
     command = commands.add_parser("train", help="train a model", description=words)
-    command.add_argument("data", type=Path, metavar="DATA")
+    command.add_argument("data", type=Path, nargs="+", metavar="DATA", help="one folder, or several")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="NAME.ganseg.safetensors")
     command.add_argument("--config", type=Path, help="a configuration (JSON); without one it is planned from the data")
     command.add_argument("--run", type=Path, metavar="FOLDER", help="keep checkpoints and progress here")
+    command.add_argument("--adversary", type=float, metavar="WEIGHT", help="instead of the configuration's; 0: without")
     command.add_argument("--steps", type=positive, help="instead of the configuration's")
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
     command.add_argument("--threads", type=positive, help="of the processor; fewer are faster on a busy machine")
@@ -164,12 +165,13 @@ def run_train(options: argparse.Namespace) -> int:
     from napari_ganseg.models import save_model
     from napari_ganseg.training import fit, good_cases, scan_folder
     from napari_ganseg.training.cases import with_values
-    from napari_ganseg.training.fit import Place
+    from napari_ganseg.training.provenance import Place
 
     if options.threads:
         torch.set_num_threads(options.threads)
     config = read_config(options.config)
-    verdicts = scan_folder(options.data, len(config.card.channels) if config else 1)
+    channels, classes = (len(config.card.channels), config.card.classes) if config else (1, ())
+    verdicts = [v for folder in options.data for v in scan_folder(folder, channels, classes)]
     if config:
         verdicts = [with_values(v, [c.value for c in config.card.classes]) for v in verdicts]
     for verdict in verdicts:
@@ -177,8 +179,10 @@ def run_train(options: argparse.Namespace) -> int:
             print(f"left out {shown(verdict.name)}: {verdict.fault}", file=sys.stderr)
     cases = good_cases(verdicts)
     config = finished_config(config, cases, name, options.steps)
+    if options.adversary is not None:
+        config = replace(config, adversary=replace(config.adversary, weight=options.adversary))
     command = shlex.join(["napari-ganseg", *map(str, options.arguments)])
-    place = Place(options.run, options.device, data=options.data.name, command=command)
+    place = Place(options.run, options.device, data=", ".join(folder.name for folder in options.data), command=command)
     model = with_bar(fit(cases, config, place))
     save_model(options.out, model.card, model.network)
     print(f"wrote {options.out}; validation Dice {model.card.provenance.metrics['validation_dice']:.3f}")

@@ -161,8 +161,8 @@ def test_a_bad_target_is_refused_before_anything_is_computed(labels: LabelMap, t
     folder(tmp_path)("folder.nii")
     (tmp_path / "file").write_bytes(b"")
     for path, text in (
-        ("seg.png", r"the name must end in \.nii or \.nii\.gz\."),
-        ("seg.hdr", r"the name must end in \.nii or \.nii\.gz\."),
+        ("seg.jpg", r"the name must end in \.nii or \.nii\.gz \(or \.png for a 2D slice\)\."),
+        ("seg.hdr", r"the name must end in \.nii or \.nii\.gz \(or \.png for a 2D slice\)\."),
         ("folder.nii", r"a folder has that name\."),
         ("missing/seg.nii", r"there is no folder missing\. Make it first\."),
         ("file/seg.nii", r"there is no folder file\. Make it first\."),

@@ -22,8 +22,10 @@ from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training import Case, fit, samples
 from napari_ganseg.training.config import Split, fold_of
-from napari_ganseg.training.fit import Place, case_dice, dice
+from napari_ganseg.training.fit import case_dice, dice
+from napari_ganseg.training.provenance import Place
 from napari_ganseg.training.run_folder import PROGRESS
+from napari_ganseg.training.step import Figures
 from napari_ganseg.volume import Annotation, LabelMap
 
 FIT = import_module("napari_ganseg.training.fit")  # its function of the same name hides it
@@ -237,10 +239,10 @@ def test_a_case_with_an_unknown_class_is_refused_by_name(cases: list[Case]) -> N
         list(fit([cases[0], odd, cases[2]], tiny_config()))
 
 
-def test_a_loss_that_is_not_finite_ends_with_a_word(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FIT, "train_step", lambda *_: float("nan"))
-    with pytest.raises(ComputeError, match=r"The loss is not finite at step 0\. Lower the learning rate"):
-        list(fit(cases, tiny_config()))
+def test_losses_that_stay_infinite_end_with_a_word(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FIT, "train_step", lambda *_: Figures(float("nan"), is_finite=False))
+    with pytest.raises(ComputeError, match=r"was not a number from the start\. Lower the learning rate"):
+        list(fit(cases, tiny_config(steps=20, validate_every=20)))
 
 
 def test_a_fault_inside_torch_is_one_error_in_words(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,19 +64,19 @@ def test_what_is_padded_is_unknown() -> None:
     assert not (made.target[0, 3:13] == UNKNOWN).any()
 
 
-def test_a_class_that_nobody_contoured_is_not_background() -> None:
-    """It hides in the background, so that is unknown; a missing class the model does not know changes nothing."""
+def test_a_class_that_nobody_contoured_is_marked_missing_and_another_models_class_is_not() -> None:
     whole = (slice(None),)
-    target = prepare(known_only(blob_case(), whole, frozenset({1})), CARD).target
-    assert set(np.unique(target)) == {1, UNKNOWN}
-    assert set(np.unique(prepare(known_only(blob_case(), whole, frozenset({7})), CARD).target)) == {0, 1}
+    prepared = prepare(known_only(blob_case(), whole, frozenset({1})), CARD)
+    assert prepared.missing.tolist() == [False, True]
+    assert not prepare(known_only(blob_case(), whole, frozenset({7})), CARD).missing.any()
+    assert batch([prepared], CARD, NONE, 0, 0, 2).missing.tolist() == [[False, True]] * 2
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_batch_has_the_size_of_the_patch(dims: int) -> None:
     config = tiny_config(dims)
     prepared = [prepare(case, config.card) for case in blob_cases(dims)]
-    image, target = batch(prepared, config.card, ALL, 0, 0, 3)
+    image, target, _ = batch(prepared, config.card, ALL, 0, 0, 3)
     assert image.shape == target.shape == (3, 1, *(16,) * dims)
     assert (image.dtype, target.dtype) == (torch.float32, torch.uint8)
     assert type(image) is type(target) is torch.Tensor  # MONAI's MetaTensor costs a tenth of a forward pass
@@ -96,13 +96,13 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
 
 def test_the_samples_of_a_batch_differ() -> None:
     prepared = [prepare(blob_case(), CARD)]
-    image, _ = batch(prepared, CARD, ALL, 0, 0, 2)
+    image, _, _ = batch(prepared, CARD, ALL, 0, 0, 2)
     assert not torch.equal(image[0], image[1])
 
 
 def test_without_augmentation_a_sample_is_a_crop() -> None:
     prepared = prepare(blob_case(), CARD)
-    image, target = batch([prepared], CARD, NONE, 0, 0, 1)
+    image, target, _ = batch([prepared], CARD, NONE, 0, 0, 1)
     windows = np.lib.stride_tricks.sliding_window_view(prepared.image[0], (16, 16, 16))
     places = np.argwhere((windows == image[0, 0].numpy()).all(axis=(3, 4, 5)))
     assert len(places) == 1
@@ -115,7 +115,7 @@ def test_image_and_target_move_together() -> None:
     prepared = [prepare(blob_case(), CARD)]
     turned = replace(NONE, affine=1.0, rotate=45.0, flip_axes=(0, 1, 2))
     for step in range(5):
-        image, target = batch(prepared, CARD, turned, 0, step, 1)
+        image, target, _ = batch(prepared, CARD, turned, 0, step, 1)
         assert image[target == 1].mean() > image[target == 0].mean() + 1
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from napari_ganseg.networks import weights_of
 from napari_ganseg.training import TrainConfig
 from napari_ganseg.training.losses import segmentation_loss
+from napari_ganseg.training.samples import Batch
 from napari_ganseg.training.step import State, follow, train_step
 
 
@@ -34,6 +35,10 @@ def target(image: Tensor) -> Tensor:
     return made
 
 
+def all_known(image: Tensor, target: Tensor) -> Batch:
+    return Batch(image, target, torch.zeros(len(image), 2, dtype=torch.bool))
+
+
 def pointwise() -> nn.Module:
     network = nn.Conv2d(1, 2, 1)
     with torch.no_grad():
@@ -49,7 +54,7 @@ def test_the_first_step_moves_every_weight_by_the_learning_rate_against_its_grad
     state, twin = State.start(pointwise(), plain), pointwise()
     loss = segmentation_loss(twin(image), target)
     loss.backward()
-    assert train_step(state, image, target, plain, 0) == pytest.approx(loss.item(), abs=1e-6)
+    assert train_step(state, all_known(image, target), plain, 0).loss == pytest.approx(loss.item(), abs=1e-6)
     for now, before in zip(state.generator.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(now, before - 0.1 * before.grad.sign(), atol=1e-5)
 
@@ -58,14 +63,14 @@ def test_the_learning_rate_falls_as_the_polynomial(plain: TrainConfig, image: Te
     state = State.start(pointwise(), plain)
     rates = []
     for step in (0, 50, 99):
-        train_step(state, image, target, plain, step)
+        train_step(state, all_known(image, target), plain, step)
         rates.append(state.optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([0.1, 0.1 * 0.5**0.9, 0.1 * 0.01**0.9])
 
 
 def test_the_gradient_is_clipped(plain: TrainConfig, image: Tensor, target: Tensor) -> None:
     state = State.start(pointwise(), replace(plain, clip_norm=1e-3))
-    train_step(state, 1000 * image, target, replace(plain, clip_norm=1e-3), 0)
+    train_step(state, all_known(1000 * image, target), replace(plain, clip_norm=1e-3), 0)
     norm = torch.cat([p.grad.flatten() for p in state.generator.parameters()]).norm()
     assert norm == pytest.approx(1e-3, rel=1e-3)
 
@@ -73,7 +78,7 @@ def test_the_gradient_is_clipped(plain: TrainConfig, image: Tensor, target: Tens
 def test_a_batch_of_unknown_voxels_moves_nothing(plain: TrainConfig, image: Tensor, target: Tensor) -> None:
     state = State.start(pointwise(), plain)
     before = copy.deepcopy(state.generator.state_dict())
-    assert train_step(state, image, torch.full_like(target, 255), plain, 0) == 0
+    assert train_step(state, all_known(image, torch.full_like(target, 255)), plain, 0).loss == 0
     assert all(torch.equal(value, before[key]) for key, value in state.generator.state_dict().items())
 
 
@@ -82,7 +87,7 @@ def test_forty_steps_on_one_batch_lower_the_loss() -> None:
     state = State.start(network_for(config.card), config)
     image = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     target = (image > 0.5).to(torch.uint8)
-    losses = [train_step(state, image, target, config, step) for step in range(40)]
+    losses = [train_step(state, all_known(image, target), config, step).loss for step in range(40)]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -91,7 +96,7 @@ def test_the_average_is_the_exponential_mean(plain: TrainConfig, image: Tensor, 
     state = State.start(pointwise(), config)
     expected = None
     for step in range(5):
-        train_step(state, image, target, config, step)
+        train_step(state, all_known(image, target), config, step)
         decay = min(0.6, 1 - 1 / (step + 1))  # 0, 1/2, 0.6, 0.6, ...
         now = state.generator.weight.detach().clone()
         expected = now if expected is None else decay * expected + (1 - decay) * now

@@ -132,6 +132,12 @@ def check_size(stream: Stream, *, start: int, size: int, needed: int) -> None:
         raise FileError(f"the file is damaged: {start + size:,} bytes expected, {on_disk:,} found.")
     elif on_disk > start + size + MAX_TAIL:
         raise FileError(f"the header does not fit the file: {start + size:,} bytes expected, {on_disk:,} found.")
+    check_memory(needed)
+
+
+def check_memory(needed: int) -> None:
+    """Refuse what would take more than a good part of the free memory."""
+    free = free_memory()
     if needed > MEMORY_SHARE * free:
         raise FileError(
             f"needs {amount(needed)}, {amount(free)} free. Open a crop? Cut one out first, or close other programs."

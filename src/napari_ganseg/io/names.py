@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".hdr", ".img", ".hdr.gz", ".img.gz")
+PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 def shown(path: str | Path) -> str:

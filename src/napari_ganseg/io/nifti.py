@@ -1,66 +1,21 @@
-"""Read NIfTI-1, NIfTI-2 and Analyze into Volume and LabelMap, upright, in millimetres, nothing taken on trust."""
+"""A NIfTI or Analyze file as Volume or LabelMap: upright, in millimetres, nothing taken on trust."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import nibabel as nib
 
 from napari_ganseg.errors import FileError
-from napari_ganseg.io import door
 from napari_ganseg.io.kind import is_label_map
 from napari_ganseg.io.labels import classes_of, parse_label_table, read_sidecar
-from napari_ganseg.io.load import RawImage, load
-from napari_ganseg.io.names import IMAGE_SUFFIXES, sidecar_path
+from napari_ganseg.io.load import RawImage
+from napari_ganseg.io.names import sidecar_path
 from napari_ganseg.io.stored import StoredGrid, orient
 from napari_ganseg.io.voxels import image_values, label_values
 from napari_ganseg.volume import Array, LabelMap, Volume
 
-EXTENSIONS = IMAGE_SUFFIXES
 Orientation = Literal["file", "voxel-sizes"]
-
-
-def read(
-    path: str | Path,
-    *,
-    frame: int | None = None,
-    channels: bool | None = None,
-    orientation: Orientation = "file",
-) -> Volume:
-    """Read an image.
-
-    Args:
-        path: `.nii`, `.nii.gz`, or either half of `.hdr`/`.img`; told by content, not by name.
-        frame: which of several images along the fourth axis to take, from 0.
-        channels: take the fourth axis as channels. With neither, a fourth axis is asked about, never guessed.
-        orientation: "voxel-sizes" ignores an invalid affine and keeps the voxel sizes alone.
-
-    Returns:
-        A Volume: integers as stored, anything scaled in float32; all finite; assumptions in its notes.
-
-    Raises:
-        FileError: what is wrong and what to do, beginning with `Cannot open FILE:`.
-    """
-    with door.opening(path):
-        return as_volume(load(Path(path), trust_orientation=orientation == "file"), frame, channels)
-
-
-def read_labels(path: str | Path, *, orientation: Orientation = "file") -> LabelMap:
-    """Read a label map with its class names, from its own NIfTI label table or else the JSON sidecar beside it.
-
-    Raises:
-        FileError: also when the file holds values that are not whole numbers.
-    """
-    with door.opening(path):
-        return as_labels(load(Path(path), trust_orientation=orientation == "file"))
-
-
-def read_any(path: str | Path, *, frame: int | None = None, channels: bool | None = None) -> Volume | LabelMap:
-    """Read a file as what it is, image or label map: its header says so, or `is_label_map` decides."""
-    with door.opening(path):
-        raw = load(Path(path))
-        return as_labels(raw) if has_labels(raw) else as_volume(raw, frame, channels)
 
 
 def as_volume(raw: RawImage, frame: int | None, channels: bool | None) -> Volume:

@@ -1,4 +1,4 @@
-"""Write volumes and label maps as NIfTI: onto the file's own grid where they came from one, whole or not at all."""
+"""Write volumes and label maps: onto the file's own grid where they came from one, whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.header import decode
 from napari_ganseg.io.labels import CARET_CODE, colour_for, is_ours, label_table, sidecar_bytes
 from napari_ganseg.io.load import PAIR
-from napari_ganseg.io.names import shown, sidecar_path
+from napari_ganseg.io.names import PICTURE_SUFFIXES, shown, sidecar_path
 from napari_ganseg.io.orientation import find_affine, shear_note
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.io.voxels import narrow
 from napari_ganseg.volume import Affine, Array, LabelClass, LabelMap, Volume
 
 log = logging.getLogger(__name__)
-SUFFIXES = (".nii.gz", ".nii")
+NIFTI = (".nii.gz", ".nii")
 ORIENTATION_FIELDS = (
     "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
     "qoffset_z", "srow_x", "srow_y", "srow_z",
@@ -52,10 +52,17 @@ def write(path: str | Path, content: Volume | LabelMap) -> Path:
     check_target(target, content.stored)
     if isinstance(content, LabelMap):
         sidecar = sidecar_bytes(content)
-        save(target, label_image(content))
+        if target.name.lower().endswith(PICTURE_SUFFIXES):
+            from napari_ganseg.io.pictures import write_picture  # needs an image library
+
+            write_picture(target, content)
+        else:
+            save(target, label_image(content))
         write_sidecar(sidecar_path(target), sidecar)
-    else:
+    elif target.name.lower().endswith(NIFTI):
         save(target, volume_image(content))
+    else:
+        raise FileError(f"Cannot write {shown(target)}: an image is written as .nii or .nii.gz.")
     return target
 
 
@@ -66,14 +73,16 @@ def check_target(path: str | Path, stored: object | None = None) -> None:
         FileError: a wrong suffix, no such folder, or the scan itself.
     """
     target = Path(path)
-    if not target.name.lower().endswith(SUFFIXES):
-        raise FileError(f"Cannot write {shown(target)}: the name must end in .nii or .nii.gz.")
+    if not target.name.lower().endswith((*NIFTI, *PICTURE_SUFFIXES)):
+        raise FileError(f"Cannot write {shown(target)}: the name must end in .nii or .nii.gz (or .png for a 2D slice).")
     if target.is_dir():
         raise FileError(f"Cannot write {shown(target)}: a folder has that name.")
     if not target.parent.is_dir():
         raise FileError(f"Cannot write {shown(target)}: there is no folder {shown(target.parent)}. Make it first.")
     if not os.access(target.parent, os.W_OK):
         raise FileError(f"Cannot write {shown(target)}: you have no permission to write there. Choose another folder.")
+    if isinstance(stored, StoredGrid) and stored.ndim == 3 and target.name.lower().endswith(PICTURE_SUFFIXES):
+        raise FileError(f"Cannot write {shown(target)}: pictures hold 2D labels; use .nii.gz for a volume.")
     if isinstance(stored, StoredGrid) and stored.is_image and is_same_file(target, stored.path):
         raise FileError(f"Cannot write {shown(target)}: it would overwrite the input image. Choose another name.")
 
@@ -89,7 +98,7 @@ def is_same_file(first: Path, second: Path) -> bool:
 def label_image(labels: LabelMap) -> Any:
     """The nibabel image of a label map: on the stored grid, or in RAS where there is none."""
     stored = labels.stored
-    if isinstance(stored, StoredGrid) and stored.holds(labels.array):
+    if isinstance(stored, StoredGrid) and stored.header and stored.holds(labels.array):
         image = image_like(stored_header(stored), stored.to_stored(labels.array))
     else:
         image = ras_image(labels.array, labels.affine, labels.spatial_ndim)

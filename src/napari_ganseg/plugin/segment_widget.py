@@ -14,6 +14,7 @@ from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.plugin import commands
+from napari_ganseg.plugin.forewarning import forewarning
 from napari_ganseg.plugin.layers import LayerData, bare
 from napari_ganseg.plugin.placement import Placement, orientation_codes
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
@@ -45,6 +46,7 @@ class SegmentWidget(Container[Any]):
         )  # fmt: skip
         self.model = ComboBox(name="model", label="Model", choices=self._model_names)
         self.about = Label(name="about", label=" ")
+        self.warning = Label(name="warning", label="But", visible=False)
         self.region = ComboBox(
             name="region", label="Region", choices=self._region_names,
             tooltip="Where to look. Draw a rectangle in a Shapes layer and choose that layer, or zoom in.",
@@ -58,11 +60,11 @@ class SegmentWidget(Container[Any]):
         self.notes = Label(name="notes", label="Note", visible=False)
         self.save_button = PushButton(name="save_button", text="Save labels...", visible=False)
         super().__init__(
-            widgets=[self.image, self.letters, self.model, self.about, self.region, self.extent, self.device,
-                     self.button, self.table, self.notes, self.save_button],
+            widgets=[self.image, self.letters, self.model, self.about, self.warning, self.region, self.extent,
+                     self.device, self.button, self.table, self.notes, self.save_button],
             labels=True,
         )  # fmt: skip
-        for text in (self.about, self.notes):
+        for text in (self.about, self.warning, self.notes):
             wrap(text.native)
         self._connect()
         watch(self._viewer)
@@ -75,6 +77,7 @@ class SegmentWidget(Container[Any]):
         self.image.changed.connect(self._on_image)
         self.letters.changed.connect(self._on_letters)
         self.model.changed.connect(self._on_model)
+        self.region.changed.connect(self._warn)
         self.button.clicked.connect(self._on_button)
         self.save_button.clicked.connect(self._on_save)
 
@@ -104,6 +107,7 @@ class SegmentWidget(Container[Any]):
         self.letters.visible = image is not None and is_unknown(image)
         if image is not None:
             self.letters.value = letters_of(image)
+        self._warn()
 
     def _on_letters(self, letters: str) -> None:
         image = bare(self.image.value)
@@ -113,6 +117,14 @@ class SegmentWidget(Container[Any]):
     def _on_model(self, *_: Any) -> None:
         card = self._cards.get(self.model.value)
         self.about.value = card.summary if card else "No model is installed."
+        self._warn()
+
+    def _warn(self, *_: Any) -> None:
+        """Say before the click when the scan is not what the model knows; a region is judged when it is cut."""
+        image, card = bare(self.image.value), self._cards.get(self.model.value)
+        is_whole = image is not None and self.region.value == WHOLE
+        self.warning.value = forewarning(image, card) if card and is_whole else ""
+        self.warning.visible = bool(self.warning.value)
 
     # --- the work ---
 

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ganseg.errors import GansegError, UsageError
-from napari_ganseg.io import EXTENSIONS, read, read_labels
-from napari_ganseg.io.names import shown
+from napari_ganseg.io import READABLE, read, read_labels
+from napari_ganseg.io.names import shown, stem
 from napari_ganseg.models import Card
+from napari_ganseg.models.card import CardClass
+from napari_ganseg.training.partial import KNOWN, annotate, missing_classes
 from napari_ganseg.volume import Annotation, LabelMap, Volume
 
 LEAST_GOOD = 0.8  # share of a folder's pairs that must be usable
@@ -44,12 +46,13 @@ class Verdict:
     fault: str = ""
 
 
-def scan_folder(folder: str | Path, channels: int = 1) -> list[Verdict]:
+def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardClass] = ()) -> list[Verdict]:
     """Read and check every pair of `images/` and `labels/` with the same file name.
 
     Args:
-        folder: holds `images/` and `labels/`.
+        folder: holds `images/` and `labels/`, and says what is not annotated as `partial` describes.
         channels: how many channels an image has; with more than one, its fourth axis.
+        classes: the model's, to find those that were not contoured in a case.
 
     Raises:
         UsageError: there are no such folders, or nothing in them.
@@ -59,23 +62,25 @@ def scan_folder(folder: str | Path, channels: int = 1) -> list[Verdict]:
         raise UsageError(f"{shown(folder)} needs the folders images and labels, with files of the same names.")
     names = sorted({p.name for place in (images, labels) for p in place.iterdir() if is_case(p.name)})
     if not names:
-        raise UsageError(f"There are no NIfTI files in {shown(folder)}/images.")
-    return without_copies([check_pair(images / name, labels / name, channels) for name in names])
+        raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}/images.")
+    missing = missing_classes(Path(folder), classes)
+    pairs = [check_pair(images / n, labels / n, channels, missing.get(stem(n), frozenset())) for n in names]
+    return without_copies(pairs)
 
 
 def is_case(name: str) -> bool:
-    """Whether a file name can stand for a case; of a `.hdr` with its `.img` the first does."""
-    return name.lower().endswith(EXTENSIONS) and not name.lower().endswith((".img", ".img.gz"))
+    """Whether a file name can stand for a case; of a `.hdr` with its `.img` the first does, a known mask does not."""
+    return name.lower().endswith(READABLE) and not name.lower().endswith((".img", ".img.gz", KNOWN))
 
 
-def check_pair(image: Path, label: Path, channels: int) -> Verdict:
+def check_pair(image: Path, label: Path, channels: int, missing: frozenset[int] = frozenset()) -> Verdict:
     """Read one pair; a fault is a verdict, not an end."""
     for path, what in ((image, "image"), (label, "label")):
         if not path.exists():
             return Verdict(image.name, None, f"its {what} is missing")
     try:
         volume = read(image, channels=channels > 1 or None)
-        return Verdict(image.name, make_case(image.name, volume, read_labels(label)))
+        return Verdict(image.name, make_case(image.name, volume, annotate(read_labels(label), label, missing)))
     except GansegError as error:
         return Verdict(image.name, None, str(error))
 
@@ -93,12 +98,15 @@ def without_copies(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return judged
 
 
-def make_case(name: str, volume: Volume, labels: LabelMap, missing: frozenset[int] = frozenset()) -> Case:
-    """A fully annotated case.
+def make_case(name: str, volume: Volume, annotation: Annotation | LabelMap) -> Case:
+    """A case; a label map alone counts as fully annotated.
 
     Raises:
         UsageError: image and labels do not lie on the same grid, or a label is negative.
     """
+    if isinstance(annotation, LabelMap):
+        annotation = Annotation(annotation, np.ones(annotation.shape, dtype=np.bool_))
+    labels = annotation.labels
     if not volume.same_grid_as(labels):
         raise UsageError(
             f"image and labels differ in grid ({volume.shape} at {rounded(volume.spacing_mm)} mm, {labels.shape} at "
@@ -106,7 +114,7 @@ def make_case(name: str, volume: Volume, labels: LabelMap, missing: frozenset[in
         )
     if labels.array.min() < 0:
         raise UsageError(f"its labels hold the value {labels.array.min()}; classes are positive")
-    return Case(name, volume, Annotation(labels, np.ones(labels.shape, dtype=np.bool_), missing))
+    return Case(name, volume, annotation)
 
 
 def rounded(spacing: Sequence[float]) -> str:

@@ -13,6 +13,8 @@ from pydantic.dataclasses import dataclass
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models.card import STRICT, Card, check_depth, strict_json
 from napari_ganseg.networks import divisor
+from napari_ganseg.networks.discriminator import DiscriminatorArch
+from napari_ganseg.training.guards import Limits
 
 Share = Annotated[float, Field(ge=0, le=1)]
 MAX_CLASSES = 254
@@ -26,10 +28,16 @@ class Split:
     Attributes:
         held_out: folds that are left out altogether, for a test later.
         validation: folds that choose the best weights.
+        patient_until: what stands before this in a file name is the patient, whose cases stay together.
     """
 
     held_out: tuple[Annotated[int, Field(ge=0, le=4)], ...] = ()
     validation: tuple[Annotated[int, Field(ge=0, le=4)], ...] = (1,)
+    patient_until: Annotated[str, Field(max_length=40)] = ""
+
+    def fold_of(self, name: str) -> int:
+        """Fold 0 to 4 of a case, by its file name or its patient."""
+        return fold_of(name.split(self.patient_until)[0] if self.patient_until else name)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -54,6 +62,27 @@ class Augmentation:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Adversary:
+    """The discriminator and when it speaks; all times are shares of the steps.
+
+    Attributes:
+        weight: lambda at full strength; 0 trains the same network without an adversary.
+        begin: when the discriminator starts to learn.
+        warm_up: until when the generator learns from the labels alone.
+        ramp: how long lambda then takes to rise to `weight`.
+        learning_rate: of the discriminator's Adam.
+    """
+
+    weight: Annotated[float, Field(ge=0, le=10)] = 0.0
+    arch: DiscriminatorArch = field(default_factory=DiscriminatorArch)
+    begin: Share = 0.1
+    warm_up: Share = 0.2
+    ramp: Annotated[float, Field(gt=0, le=1)] = 0.2
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainConfig:
     """Everything that decides a training, together with the data.
 
@@ -63,6 +92,7 @@ class TrainConfig:
         validate_every: steps between validations and checkpoints.
         learning_rate: of AdamW, falling to zero as (1 - step / steps) ** 0.9.
         ema: weight of the old average; validation and the finished model use the average.
+        class_weights: of the cross-entropy, background first; empty for equal ones.
         precision: "auto" uses bfloat16 where the processor computes it natively.
     """
 
@@ -75,9 +105,11 @@ class TrainConfig:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     validate_every: Count = 250
     seed: int = 0
+    class_weights: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
     precision: Literal["auto", "float32"] = "auto"
     split: Split = field(default_factory=Split)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    adversary: Adversary = field(default_factory=Adversary)
 
     def __post_init__(self) -> None:
         card, steps = self.card, divisor(self.card.arch)
@@ -85,6 +117,10 @@ class TrainConfig:
             raise ValueError(f"training takes at most {MAX_CLASSES} classes, since 255 marks unknown voxels")
         if any(size % d for size, d in zip(card.patch, steps, strict=True)) or card.patch == steps:
             raise ValueError(f"the patch {card.patch} must be a multiple of the network's strides {steps}, and larger")
+        if self.class_weights and len(self.class_weights) != card.out_channels:
+            raise ValueError(
+                f"{card.out_channels} class weights are needed, background first, not {len(self.class_weights)}"
+            )
         if any(axis >= card.dims for axis in self.augmentation.flip_axes):
             raise ValueError(f"a {card.dims}D image has the axes 0 to {card.dims - 1}; flip_axes names another")
 

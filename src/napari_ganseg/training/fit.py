@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_ganseg import __version__
 from napari_ganseg.errors import ComputeError
 from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.engine import Settings, compute_error, segmentation
@@ -22,25 +21,23 @@ from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model
 from napari_ganseg.models.card import Card
 from napari_ganseg.networks import build_generator, fill_weights, weights_of
+from napari_ganseg.networks.discriminator import build_discriminator
 from napari_ganseg.run import Controls, Progress, Run
+from napari_ganseg.training import adversary
 from napari_ganseg.training.cases import Case, check_cases
 from napari_ganseg.training.checkpoint import load_state, save_state
-from napari_ganseg.training.config import Split, TrainConfig
+from napari_ganseg.training.config import Augmentation, TrainConfig
+from napari_ganseg.training.guards import Action, Seen
+from napari_ganseg.training.losses import merge_missing
+from napari_ganseg.training.provenance import Place, finished
+from napari_ganseg.training.recovery import Snapshot, judge, recover
 from napari_ganseg.training.run_folder import note_progress, open_folder
 from napari_ganseg.training.samples import Prepared, batch, prepare
 from napari_ganseg.training.split import divide
-from napari_ganseg.training.step import State, train_step
+from napari_ganseg.training.step import Figures, State, train_step
 from napari_ganseg.volume import Annotation, LabelMap
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a training runs: its folder (None keeps nothing on the way), its device, and what the card shall say."""
-
-    folder: Path | None = None
-    device: str = "auto"
-    data: str = ""
-    command: str = ""
+log = logging.getLogger(__name__)
 
 
 def fit(cases: Sequence[Case], config: TrainConfig, place: Place | None = None) -> Run[Model]:
@@ -65,13 +62,16 @@ def loop(
     prepared = [prepare(case, config.card) for case in training]
     device = choose_device(place.device)
     state, best = begin(config, device)
-    facts: dict[str, Any] = {"step": 0, "best": -1.0, "seconds": 0.0}
+    facts: dict[str, Any] = {"step": 0, "best": -1.0, "seconds": 0.0, "spoke": 0, "ratios": []}
     if place.folder is not None:
         open_folder(place.folder, config, training, validation)
         facts = load_state(place.folder, state.modules | {"best": best}, state.optimisers) or facts
+        state.seen = Seen(**facts.get("seen", {}))
     try:
         while facts["step"] < config.steps and not (controls.is_stopping and facts["step"]):
-            yield from stretch(prepared, config, state, facts, controls)
+            is_lost = yield from stretch(prepared, config, state, best, facts, controls)
+            if is_lost:
+                break
             score = dice(validation, config.card, state.average, controls)
             if score >= facts["best"]:
                 facts["best"] = score
@@ -80,6 +80,9 @@ def loop(
             yield Progress(facts["step"], config.steps, "validated", {"dice": score, "best": facts["best"]})
     except RuntimeError as error:
         raise compute_error(error) from error
+    if facts["best"] < 0:
+        raise ComputeError("The loss was not a number from the start. Lower the learning rate, or check the images.")
+    facts["auroc"] = held_out_auroc(state, validation, config, device)
     card = finished(config, place, training, validation, facts)
     return Model(card, best.cpu().eval(), "")
 
@@ -91,26 +94,77 @@ def begin(config: TrainConfig, device: torch.device) -> tuple[State, nn.Module]:
         card.arch, dims=card.dims, in_channels=len(card.channels), out_channels=card.out_channels, seed=config.seed
     )
     best = copy.deepcopy(generator)
-    return State.start(generator.to(device), config), best.requires_grad_(False)
+    discriminator = None
+    if config.adversary.weight > 0:
+        seen_channels = len(card.channels) + card.out_channels + 1  # image, one map per class, what is known
+        discriminator = build_discriminator(
+            config.adversary.arch, dims=card.dims, in_channels=seen_channels, seed=config.seed + 1
+        ).to(device)
+    return State.start(generator.to(device), config, discriminator), best.requires_grad_(False)
 
 
 def stretch(
-    prepared: Sequence[Prepared], config: TrainConfig, state: State, facts: dict[str, Any], controls: Controls
-) -> Generator[Progress, None, None]:
-    """Train up to the next validation."""
+    prepared: Sequence[Prepared],
+    config: TrainConfig,
+    state: State,
+    best: nn.Module,
+    facts: dict[str, Any],
+    controls: Controls,
+) -> Generator[Progress, None, bool]:
+    """Train up to the next validation; True when the guards gave the training up."""
     device = next(state.generator.parameters()).device
     end = min(config.steps, (facts["step"] // config.validate_every + 1) * config.validate_every)
     began, seconds = time.monotonic(), facts["seconds"]
+    snapshot = Snapshot(state)
     for step in range(facts["step"], end):
         controls.check()
-        image, target = batch(prepared, config.card, config.augmentation, config.seed, step, config.batch_size)
-        loss = train_step(state, image.to(device), target.to(device), config, step)
-        if not np.isfinite(loss):
-            raise ComputeError(f"The loss is not finite at step {step}. Lower the learning rate, or check the images.")
-        facts |= {"step": step + 1, "loss": loss, "seconds": seconds + time.monotonic() - began}
-        yield Progress(step + 1, config.steps, "training", {"loss": loss})
+        samples = batch(prepared, config.card, config.augmentation, config.seed, step, config.batch_size)
+        figures = train_step(state, samples.to(device), config, step)
+        action = judge(state, figures, config.adversary.limits)
+        if action is not Action.GO_ON:
+            log.warning("step %d: %s", step, action.value)
+            recover(action, state, snapshot, best)
+        note(facts, figures, state, step, seconds + time.monotonic() - began)
+        yield Progress(step + 1, config.steps, "training", shown(figures))
+        if action is Action.STOP:
+            return True
         if controls.is_stopping:
-            return
+            break
+    return False
+
+
+def note(facts: dict[str, Any], figures: Figures, state: State, step: int, seconds: float) -> None:
+    """Bring the facts up to date: what a checkpoint keeps and the card will say."""
+    facts |= {"step": step + 1, "loss": figures.loss, "seconds": seconds, "seen": asdict(state.seen)}
+    facts["spoke"] += int(figures.weight > 0)
+    if figures.ratio is not None:
+        facts["ratios"].append(round(figures.ratio, 5))
+
+
+def shown(figures: Figures) -> dict[str, float]:
+    """Figures for whoever watches: those of the adversary only where there is one."""
+    wanted = {
+        "loss": figures.loss,
+        "lambda": figures.weight,
+        "d_loss": figures.discriminator,
+        "d_accuracy": figures.accuracy,
+    }
+    return {name: value for name, value in wanted.items() if value is not None and (value or name == "loss")}
+
+
+def held_out_auroc(state: State, validation: Sequence[Case], config: TrainConfig, device: torch.device) -> float | None:
+    """The discriminator's AUROC on the validation cases' hard maps, against the average's."""
+    if state.discriminator is None:
+        return None
+    prepared = [prepare(case, config.card) for case in validation]
+    still = Augmentation(affine=0.0, noise=0.0, smooth=0.0, contrast=0.0)
+    pairs = []
+    for step in range(len(prepared)):
+        samples = batch(prepared, config.card, still, config.seed, step, 1).to(device)
+        with torch.inference_mode():
+            logits = merge_missing(state.average(samples.image), samples.missing)
+            pairs.append(adversary.pairs(samples.image, logits, samples.target))
+    return adversary.auroc(state.discriminator, pairs, config.adversary.arch.layers)
 
 
 def dice(cases: Sequence[Case], card: Card, network: nn.Module, controls: Controls) -> float:
@@ -139,34 +193,3 @@ def keep(folder: Path | None, state: State, best: nn.Module, facts: dict[str, An
     if folder is not None:
         save_state(folder, state.modules | {"best": best}, state.optimisers, facts)
         note_progress(folder, facts)
-
-
-def finished(
-    config: TrainConfig, place: Place, training: Sequence[Case], validation: Sequence[Case], facts: dict[str, Any]
-) -> Card:
-    """The card with its provenance."""
-    provenance = replace(
-        config.card.provenance,
-        data=place.data or config.card.provenance.data,
-        split=split_in_words(config.split, training, validation),
-        command=place.command,
-        seed=config.seed,
-        created=datetime.now(UTC).strftime("%Y-%m-%d"),
-        plugin=__version__,
-        metrics={
-            "validation_dice": round(facts["best"], 4),
-            "steps": facts["step"],
-            "minutes": round(facts["seconds"] / 60, 1),
-        },
-    )
-    return replace(config.card, provenance=provenance)
-
-
-def split_in_words(split: Split, training: Sequence[Case], validation: Sequence[Case]) -> str:
-    """How the cases were divided."""
-    if training[0].name == validation[0].name:
-        return f"1 case; its last {validation[0].image.shape[0]} slices validate and were not learnt from"
-    return (
-        f"{len(training)} training, {len(validation)} validation cases; folds {list(split.validation)} of "
-        f"sha256(name) % 5 validate, folds {list(split.held_out)} are held out"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,29 @@ from napari_ganseg.volume import LabelMap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A case at the model's spacing: image (c, ...) in float32, target (1, ...) with class indices and 255."""
+    """A case at the model's spacing.
+
+    Attributes:
+        image: (c, ...) in float32, prepared as inference does.
+        target: (1, ...) class indices, 255 where unknown.
+        missing: (classes,) which classes, by index, nobody contoured: they hide in the background.
+    """
 
     image: npt.NDArray[np.float32]
     target: npt.NDArray[np.uint8]
+    missing: npt.NDArray[np.bool_]
+
+
+class Batch(NamedTuple):
+    """What one step learns from: image (batch, c, ...), target (batch, 1, ...), missing (batch, classes)."""
+
+    image: Tensor
+    target: Tensor
+    missing: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(self.image.to(device), self.target.to(device), self.missing.to(device))
 
 
 def prepare(case: Case, card: Card) -> Prepared:
@@ -34,12 +53,12 @@ def prepare(case: Case, card: Card) -> Prepared:
     labels, _ = grid.resample(case.annotation.labels, card.spacing)
     known, _ = grid.resample(LabelMap(array=case.annotation.known, affine=case.image.affine), card.spacing)
     image, _ = grid.pad(card.preprocessing.intensity().apply(image), card.patch, None)
-    numbered = indices(labels, known, card)
-    if case.annotation.missing & {c.value for c in card.classes}:
-        numbered[numbered == 0] = UNKNOWN  # a class nobody contoured hides in this background
-    target, _ = grid.pad(labels.derive(array=numbered), card.patch, UNKNOWN)
+    target, _ = grid.pad(labels.derive(array=indices(labels, known, card)), card.patch, UNKNOWN)
     array = image.array if image.has_channels else image.array[np.newaxis]
-    return Prepared(np.ascontiguousarray(array, np.float32), np.ascontiguousarray(target.array[np.newaxis], np.uint8))
+    missing = np.array([False, *[c.value in case.annotation.missing for c in card.classes]])
+    return Prepared(
+        np.ascontiguousarray(array, np.float32), np.ascontiguousarray(target.array[np.newaxis], np.uint8), missing
+    )
 
 
 def indices(labels: LabelMap, known: LabelMap, card: Card) -> npt.NDArray[np.uint8]:
@@ -53,14 +72,15 @@ def indices(labels: LabelMap, known: LabelMap, card: Card) -> npt.NDArray[np.uin
 
 def batch(
     prepared: Sequence[Prepared], card: Card, augmentation: Augmentation, seed: int, step: int, size: int
-) -> tuple[Tensor, Tensor]:
-    """The batch of one step: (batch, c, *patch) and (batch, 1, *patch), a function of seed and step alone."""
+) -> Batch:
+    """The batch of one step, a function of seed and step alone, so that a resumed training sees the same."""
     order = [which(len(prepared), seed, step * size + k) for k in range(size)]
     pairs = [
         sample(prepared[index], card, augmentation, np.random.SeedSequence([seed, step, k]).generate_state(1)[0])
         for k, index in enumerate(order)
     ]
-    return torch.stack([image for image, _ in pairs]), torch.stack([target for _, target in pairs])
+    missing = torch.from_numpy(np.stack([prepared[index].missing for index in order]))
+    return Batch(torch.stack([image for image, _ in pairs]), torch.stack([target for _, target in pairs]), missing)
 
 
 def which(count: int, seed: int, position: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from napari_ganseg import grid
 from napari_ganseg.errors import UsageError
 from napari_ganseg.training.cases import Case
-from napari_ganseg.training.config import Split, fold_of
+from napari_ganseg.training.config import Split
 from napari_ganseg.volume import Annotation
 
 LEAST_SLICES = 8  # that a 3D model can be validated on
@@ -22,13 +22,13 @@ def divide(cases: Sequence[Case], split: Split) -> tuple[list[Case], list[Case]]
     Raises:
         UsageError: nothing is left to train on.
     """
-    kept = [c for c in cases if fold_of(c.name) not in split.held_out]
+    kept = [c for c in cases if split.fold_of(c.name) not in split.held_out]
     if not kept:
         raise UsageError(f"{len(cases)} case(s) leave nothing to train on: folds {list(split.held_out)} are held out.")
     if len(kept) == 1:
         return divide_slices(kept[0])
-    validation = [c for c in kept if fold_of(c.name) in split.validation]
-    training = [c for c in kept if fold_of(c.name) not in split.validation]
+    validation = [c for c in kept if split.fold_of(c.name) in split.validation]
+    training = [c for c in kept if split.fold_of(c.name) not in split.validation]
     if not validation:
         return training[:-1], training[-1:]
     if not training:

@@ -1,0 +1,163 @@
+"""The adversary's arithmetic: what the discriminator is shown, which of its verdicts count, and both losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.stats import mannwhitneyu
+from torch import Tensor, nn
+
+from napari_ganseg.networks.discriminator import receptive_field
+from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.guards import Seen, is_ready
+from napari_ganseg.training.losses import UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """What the discriminator sees of one batch.
+
+    Attributes:
+        image: (batch, c, ...).
+        real: one-hot truth (batch, classes, ...), zero where unknown.
+        fake: the generator's own hard map, zero where unknown; carries its gradient.
+        known: (batch, 1, ...) one where the truth is known.
+    """
+
+    image: Tensor
+    real: Tensor
+    fake: Tensor
+    known: Tensor
+
+
+def pairs(image: Tensor, logits: Tensor, target: Tensor) -> Pairs:
+    """Hard maps on both sides, unknown voxels zeroed alike: softness or a border would give the fake away.
+
+    Args:
+        image: (batch, c, ...).
+        logits: (batch, classes, ...) of the generator.
+        target: (batch, 1, ...) class index, 255 where unknown.
+    """
+    known = (target != UNKNOWN).float()
+    classes = logits.shape[1]
+    truth = F.one_hot(torch.where(target == UNKNOWN, 0, target)[:, 0].long(), classes).movedim(-1, 1).float()
+    return Pairs(image, truth * known, straight_through(logits) * known, known)
+
+
+def straight_through(logits: Tensor) -> Tensor:
+    """The one-hot of the largest logit, exactly 0 and 1, whose gradient is the softmax's (Bengio 2013).
+
+    The softmax is float32 and the sum in this order: `onehot + p - p.detach()` is not exact, and the discriminator
+    would learn to see that instead of the anatomy.
+    """
+    p = logits.float().softmax(1)
+    onehot = torch.zeros_like(p).scatter_(1, p.argmax(1, keepdim=True), 1.0)
+    return p + (onehot - p).detach()
+
+
+def judge(discriminator: nn.ModuleList, image: Tensor, segmentation: Tensor, known: Tensor) -> list[Tensor]:
+    """Logits per scale for (image, segmentation) pairs: positive means "looks like the truth"."""
+    shown = torch.cat([image, segmentation, known], 1)
+    logits = []
+    for scale, critic in enumerate(discriminator):
+        logits.append(critic(shrunk(shown) if scale else shown)[-1].float())
+    return logits
+
+
+def counted(known: Tensor, logits: Sequence[Tensor], layers: int) -> list[Tensor]:
+    """Which logits count, per scale: those whose whole receptive field is known. (batch, 1, ...) of 0 and 1."""
+    field, stride = receptive_field(layers), 2**layers
+    pool = F.max_pool3d if known.dim() == 5 else F.max_pool2d
+    unknown, masks = 1 - known, []
+    for scale, logit in enumerate(logits):
+        if scale:
+            unknown = pool(unknown, 2)
+        mask = 1 - pool(unknown, field, stride, field // 2)
+        for axis, size in enumerate(logit.shape[2:], start=2):
+            mask = mask.narrow(axis, 0, size)
+        masks.append(mask)
+    return masks
+
+
+def shrunk(x: Tensor) -> Tensor:
+    """Half the resolution, by averaging."""
+    return F.avg_pool3d(x, 2) if x.dim() == 5 else F.avg_pool2d(x, 2)
+
+
+def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    """-E[log D(x, y)] - E[log(1 - D(x, G(x)))] (Goodfellow 2014, patch-wise Isola 2017), over counted logits."""
+    triples = zip(real, fake, masks, strict=True)
+    losses = [masked_mean(F.softplus(-r), m) + masked_mean(F.softplus(f), m) for r, f, m in triples]
+    return torch.stack(losses).mean()
+
+
+def generator_loss(fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    """-E[log D(x, G(x))], the non-saturating form, over counted logits."""
+    return torch.stack([masked_mean(F.softplus(-f), m) for f, m in zip(fake, masks, strict=True)]).mean()
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the ones of a mask; zero, with a gradient of zero, where there are none."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
+    """Balanced accuracy of the verdicts that count: 0.5 is guessing."""
+    right = [
+        masked_mean((r > 0).float(), m) + masked_mean((f <= 0).float(), m)
+        for r, f, m in zip(real, fake, masks, strict=True)
+    ]
+    return float(torch.stack(right).mean()) / 2
+
+
+def weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
+    """Lambda of a step: zero during the warm-up and while D has learnt nothing, then rising to the full weight.
+
+    The guards scale it: down where its gradient would drown the segmentation's, to zero where D has nothing to teach.
+    """
+    a = config.adversary
+    after = step / config.steps - a.warm_up
+    if after < 0 or not is_ready(seen, a.limits):
+        return 0.0
+    return a.weight * min(1.0, after / a.ramp) * seen.scale * seen.cap
+
+
+def gradient_ratio(segmentation: Tensor, adversarial: Tensor, generator: nn.Module) -> float:
+    """|gradient of the adversarial loss| / |gradient of the segmentation loss| at the generator's last layer."""
+    last = last_weight(generator)
+    norms = [
+        float(torch.autograd.grad(loss, last, retain_graph=True)[0].norm()) for loss in (adversarial, segmentation)
+    ]
+    return norms[0] / max(norms[1], 1e-12)
+
+
+def last_weight(generator: nn.Module) -> Tensor:
+    """The weight of the last convolution, which makes the logits."""
+    return next(p for p in reversed(list(generator.parameters())) if p.dim() >= 4)
+
+
+def noisy(segmentation: Tensor, seed: int, step: int, side: int) -> Tensor:
+    """A map with noise of 0.1 on it: instance noise keeps a winning discriminator from a perfect score."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 2 + side)
+    noise = torch.randn(segmentation.shape, generator=generator)
+    return segmentation + 0.1 * noise.to(segmentation.device)
+
+
+def auroc(discriminator: nn.ModuleList, shown: Iterable[Pairs], layers: int) -> float | None:
+    """How well the finest scale of D ranks real above fake logits, over pairs it never learnt from; 0.5 is guessing."""
+    real, fake = [], []
+    with torch.inference_mode():
+        for p in shown:
+            on_real = judge(discriminator, p.image, p.real, p.known)
+            on_fake = judge(discriminator, p.image, p.fake, p.known)
+            mask = counted(p.known, on_real, layers)[0] > 0
+            real.append(on_real[0][mask].cpu().numpy())
+            fake.append(on_fake[0][mask].cpu().numpy())
+    a, b = np.concatenate(real), np.concatenate(fake)
+    if not len(a) or not len(b):
+        return None
+    return float(mannwhitneyu(a, b).statistic / (len(a) * len(b)))
