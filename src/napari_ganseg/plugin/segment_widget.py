@@ -8,7 +8,7 @@ from magicgui.widgets import ComboBox, Container, Label, PushButton, Table, crea
 from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy import compat
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import list_models
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import napari
 
 VOLUME, SLICE = "Whole volume", "Current slice"
+LEAST_WIDTH = 300  # pixels in which the form can be read
 
 
 class SegmentWidget(Container[Any]):
@@ -66,6 +67,7 @@ class SegmentWidget(Container[Any]):
         )  # fmt: skip
         for text in (self.about, self.warning, self.notes):
             wrap(text.native)
+        self.native.setMinimumWidth(LEAST_WIDTH)
         self._connect()
         watch(self._viewer)
         self.reset_choices()
@@ -223,5 +225,6 @@ def is_alive(widget: SegmentWidget) -> bool:
 
 
 def wrap(label: QLabel) -> None:
-    """Break long lines of a label."""
+    """Break long lines of a label where the dock ends, instead of widening the dock."""
     label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
