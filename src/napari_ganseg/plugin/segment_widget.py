@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import napari
 
 VOLUME, SLICE = "Whole volume", "Current slice"
-LEAST_WIDTH = 300  # pixels in which the form can be read
+LEAST_WIDTH = 340  # pixels in which the form can be read
 
 
 class SegmentWidget(Container[Any]):
