@@ -145,8 +145,8 @@ class LabelMap(Grid):
 
     def counts(self) -> dict[int, int]:
         """Voxels per value: every declared class, also when empty, then whatever else the array holds."""
-        values, voxels = np.unique(self.array, return_counts=True)
-        found = {int(v): int(n) for v, n in zip(values, voxels, strict=True) if v != 0}
+        values, voxels = np.unique(self.array[self.array != 0], return_counts=True)
+        found = {int(v): int(n) for v, n in zip(values, voxels, strict=True)}
         return {c.value: found.get(c.value, 0) for c in self.classes} | found
 
 
