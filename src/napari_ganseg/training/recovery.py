@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
 
 import torch
 from torch import nn
@@ -55,8 +54,3 @@ def recover(action: Action, state: State, snapshot: Snapshot, best: nn.Module) -
     elif action is Action.RESTORE_BEST:
         fill_weights(state.generator, weights_of(best))
         fill_weights(state.average, weights_of(best))
-
-
-def describe(action: Action, step: int) -> dict[str, Any]:
-    """A line for the progress file."""
-    return {"step": step, "guard": action.value}
