@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import make_card
+from builders import Z_SCORE, make_card
 from builders import tiny_config as tiny
 
 from napari_ganseg.errors import UsageError
@@ -107,3 +107,13 @@ def test_the_fold_is_the_sha256_of_the_name_modulo_five(name: str, fold: int | N
     expected = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 5
     assert fold_of(name) == expected
     assert fold in (None, expected)
+
+
+def test_sides_are_classes_of_the_model() -> None:
+    with pytest.raises(ValueError, match=r"sides names the values \[9\], which are no classes of the model"):
+        TrainConfig(card=make_card(), augmentation=Augmentation(sides=((1, 9),)))
+
+
+def test_a_couch_needs_a_ct_window() -> None:
+    with pytest.raises(ValueError, match="only into 3D images with a CT window"):
+        TrainConfig(card=make_card(preprocessing=Z_SCORE), augmentation=Augmentation(couch=0.5))

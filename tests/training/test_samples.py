@@ -16,7 +16,7 @@ from napari_ganseg.training import Case
 from napari_ganseg.training.config import Augmentation
 from napari_ganseg.training.losses import UNKNOWN
 from napari_ganseg.training.samples import batch, prepare, which
-from napari_ganseg.volume import Annotation
+from napari_ganseg.volume import Annotation, LabelMap
 
 NONE = Augmentation(affine=0.0, noise=0.0, smooth=0.0, contrast=0.0)
 ALL = Augmentation(
@@ -143,3 +143,38 @@ def test_sampling_leaves_everyones_random_numbers_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
     assert random.getstate() == before[2]
+
+
+def sided_case() -> Case:
+    """Class 1 on the right (high end of the last axis), class 2 on the left, 3 in the middle."""
+    array = np.zeros((16, 16, 16), np.uint8)
+    array[4:12, 4:12, 10:14], array[4:12, 4:12, 2:6], array[4:12, 4:12, 7:9] = 1, 2, 3
+    image = replace(blob_case(shape=(16, 16, 16)).image, array=(array * 50).astype(np.float32))
+    labels = LabelMap(array=array, affine=image.affine)
+    return Case("sided", image, Annotation(labels, np.ones(array.shape, bool), frozenset({1})))
+
+
+SIDED = make_card(classes=3, preprocessing=Z_SCORE, patch=(16,) * 3)
+
+
+def test_mirroring_exchanges_the_sides_and_what_is_missing() -> None:
+    augmentation = replace(NONE, sides=((1, 2),))
+    prepared = [prepare(sided_case(), SIDED)]
+    seen = set()
+    for step in range(12):
+        made = batch(prepared, SIDED, augmentation, 3, step, 1)
+        right = (made.target[0, 0] == 1).nonzero()[:, 2].float().mean()
+        left = (made.target[0, 0] == 2).nonzero()[:, 2].float().mean()
+        assert right > left  # the right is right, mirrored or not
+        is_bright = bool(made.image[0, 0, 8, 8, 3] > made.image[0, 0, 8, 8, 12])  # the old left shone more
+        assert made.missing[0].tolist() == ([False, True, False, False] if is_bright else [False, False, True, False])
+        seen.add(is_bright)
+    assert seen == {True, False}
+
+
+def test_the_middle_and_unknown_voxels_stay_what_they_are() -> None:
+    case = known_only(sided_case(), (slice(0, 10),))
+    plain = batch([prepare(case, SIDED)], SIDED, NONE, 3, 0, 4)
+    mirrored = batch([prepare(case, SIDED)], SIDED, replace(NONE, sides=((1, 2),)), 3, 0, 4)
+    for index in (0, 3, UNKNOWN):
+        assert ((plain.target == index).sum((1, 2, 3, 4)) == (mirrored.target == index).sum((1, 2, 3, 4))).all()

@@ -47,6 +47,9 @@ class Augmentation:
     Attributes:
         affine: probability of a rotation up to `rotate` and a scaling up to `scale`, labels by nearest neighbour.
         flip_axes: axes that may be mirrored; only where left and right are not classes of their own.
+        sides: pairs of class values (right, left) that change places when the last axis is mirrored, as half of the
+            samples then are; a class in the middle needs no pair.
+        couch: probability of a couch drawn behind the body, for CT that was cut out along the skin.
         noise, smooth, contrast, bias, low_resolution: probabilities of each change of intensity.
     """
 
@@ -54,6 +57,8 @@ class Augmentation:
     rotate: Annotated[float, Field(ge=0, le=180)] = 15.0
     scale: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
+    sides: tuple[tuple[int, int], ...] = ()
+    couch: Share = 0.0
     noise: Share = 0.15
     smooth: Share = 0.1
     contrast: Share = 0.3
@@ -123,6 +128,10 @@ class TrainConfig:
             )
         if any(axis >= card.dims for axis in self.augmentation.flip_axes):
             raise ValueError(f"a {card.dims}D image has the axes 0 to {card.dims - 1}; flip_axes names another")
+        if unknown := {v for pair in self.augmentation.sides for v in pair} - {c.value for c in card.classes}:
+            raise ValueError(f"sides names the values {sorted(unknown)}, which are no classes of the model")
+        if self.augmentation.couch and (card.dims != 3 or card.preprocessing.kind != "ct_window"):
+            raise ValueError("a couch is drawn only into 3D images with a CT window")
 
 
 ADAPTER = TypeAdapter(TrainConfig)

@@ -13,9 +13,11 @@ from monai import transforms as mt
 from torch import Tensor
 
 from napari_ganseg import grid
+from napari_ganseg.intensity import CTWindow
 from napari_ganseg.models import Card
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Augmentation
+from napari_ganseg.training.couch import RandCouchd
 from napari_ganseg.training.losses import UNKNOWN
 from napari_ganseg.volume import LabelMap
 
@@ -75,12 +77,16 @@ def batch(
 ) -> Batch:
     """The batch of one step, a function of seed and step alone, so that a resumed training sees the same."""
     order = [which(len(prepared), seed, step * size + k) for k in range(size)]
-    pairs = [
-        sample(prepared[index], card, augmentation, np.random.SeedSequence([seed, step, k]).generate_state(1)[0])
-        for k, index in enumerate(order)
-    ]
-    missing = torch.from_numpy(np.stack([prepared[index].missing for index in order]))
-    return Batch(torch.stack([image for image, _ in pairs]), torch.stack([target for _, target in pairs]), missing)
+    made = []
+    for k, index in enumerate(order):
+        seeds = np.random.SeedSequence([seed, step, k]).generate_state(2)
+        image, target = sample(prepared[index], card, augmentation, seeds[0])
+        one = image, target, torch.from_numpy(prepared[index].missing)
+        if augmentation.sides and seeds[1] % 2:
+            one = mirrored(*one, other_side(card, augmentation))
+        made.append(one)
+    images, targets, missing = zip(*made, strict=True)
+    return Batch(torch.stack(images), torch.stack(targets), torch.stack(missing))
 
 
 def which(count: int, seed: int, position: int) -> int:
@@ -98,14 +104,36 @@ def sample(prepared: Prepared, card: Card, augmentation: Augmentation, seed: int
     return crop["image"].as_tensor().float(), crop["target"].as_tensor().to(torch.uint8)
 
 
+def mirrored(image: Tensor, target: Tensor, missing: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Left for right: what was the right parotid is now a left one, and so is what nobody contoured.
+
+    Args:
+        image, target: (c, ...), (1, ...) with left-right last.
+        missing: (classes,).
+        other: (256,) of each class index the one on the other side.
+    """
+    return image.flip(-1), other[target.flip(-1).long()], missing[other[: len(missing)].long()]
+
+
+def other_side(card: Card, augmentation: Augmentation) -> Tensor:
+    """(256,) of each class index the one on the other side, itself where it has none."""
+    index = {c.value: i for i, c in enumerate(card.classes, start=1)}
+    other = torch.arange(256, dtype=torch.uint8)
+    for right, left in augmentation.sides:
+        other[index[right]], other[index[left]] = index[left], index[right]
+    return other
+
+
 _PIPELINES: dict[tuple[Any, ...], mt.Compose] = {}
 
 
 def pipeline_for(card: Card, augmentation: Augmentation) -> mt.Compose:
     """The transforms for a model; made once, since MONAI's take long to build. One training uses one thread."""
-    key = (card.patch, card.dims, card.out_channels, augmentation)
+    key = (card.patch, card.dims, card.out_channels, card.preprocessing.intensity(), augmentation)
     if key not in _PIPELINES:
-        _PIPELINES[key] = mt.Compose([*crops(card), *spatial(card, augmentation), *intensities(card, augmentation)])
+        _PIPELINES[key] = mt.Compose(
+            [*crops(card), *couch(card, augmentation), *spatial(card, augmentation), *intensities(card, augmentation)]
+        )
     return _PIPELINES[key]
 
 
@@ -117,6 +145,15 @@ def crops(card: Card) -> list[Any]:
             num_samples=1, warn=False,
         ),
     ]  # fmt: skip
+
+
+def couch(card: Card, a: Augmentation) -> list[Any]:
+    """A couch behind the body, where the configuration asks for one."""
+    window = card.preprocessing.intensity()
+    if not a.couch or not isinstance(window, CTWindow):
+        return []
+    air, bone = ((edge - window.mean) / window.std for edge in (window.low, window.high))
+    return [RandCouchd("image", air=air, bone=bone, prob=a.couch)]
 
 
 def spatial(card: Card, a: Augmentation) -> list[Any]:
