@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -120,3 +121,12 @@ def tiny_config(dims: Any = 3, **changes: Any) -> TrainConfig:
 def blob_cases(dims: int = 3) -> list[Case]:
     """Three cases to learn from; no name falls into the validation fold, so the last case is moved over."""
     return [blob_case(f"{name}.nii", (16, 18, 20)[:dims], seed) for seed, name in enumerate("bde")]
+
+
+def write_scan(path: Path, shape: tuple[int, ...] = (16, 17, 18), affine: np.ndarray | None = None) -> Path:
+    """A file of noise."""
+    array = np.random.default_rng(0).normal(0, 200, shape).astype(np.float32)
+    image = nib.Nifti1Image(array, np.diag([-1.0, 1, 2, 1]) if affine is None else affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+    return path

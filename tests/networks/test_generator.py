@@ -71,7 +71,7 @@ def test_too_many_parameters_are_counted_without_being_allocated(monkeypatch: py
         ("UNet", (8, 2048), ((2, 2),), "less than or equal to 1024"),
         ("UNet", (8, 16), ((5, 2),), "less than or equal to 4"),
         ("UNet", (8,) * 9, ((2, 2),) * 8, "at most 8"),
-        ("os.system", (8, 16), ((2, 2),), "'UNet', 'DynUNet' or 'SegResNet'"),
+        ("os.system", (8, 16), ((2, 2),), "'UNet', 'DynUNet', 'SegResNet', 'ResNet18' or 'ResNet34'"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(name: str, features: object, strides: object, message: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from builders import Bands, blob_case, blob_cases, make_card, tiny_config
+from PIL import Image
 
 from napari_ganseg.errors import Cancelled, ComputeError, UsageError
 from napari_ganseg.inference import segment
@@ -21,11 +22,12 @@ from napari_ganseg.models.file import digest
 from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training import Case, fit, samples
-from napari_ganseg.training.config import Split, fold_of
-from napari_ganseg.training.fit import case_dice, dice
+from napari_ganseg.training.config import Adversary, Split, fold_of
+from napari_ganseg.training.guards import Limits
 from napari_ganseg.training.provenance import Place
 from napari_ganseg.training.run_folder import PROGRESS
 from napari_ganseg.training.step import Figures
+from napari_ganseg.training.validation import EXAMPLES, case_dice, validate
 from napari_ganseg.volume import Annotation, LabelMap
 
 FIT = import_module("napari_ganseg.training.fit")  # its function of the same name hides it
@@ -112,11 +114,11 @@ def test_the_result_is_the_best_not_the_last(cases: list[Case], monkeypatch: pyt
     scores = iter([0.3, 0.9, 0.1])
     kept: list[str] = []
 
-    def scripted(cases: object, card: object, network: torch.nn.Module, controls: object) -> float:
+    def scripted(cases: object, card: object, network: torch.nn.Module, *rest: object) -> float:
         kept.append(digest(b"", weights_of(network)))
         return next(scores)
 
-    monkeypatch.setattr(FIT, "dice", scripted)
+    monkeypatch.setattr(FIT, "validate", scripted)
     model = fit(cases, config).result
     assert sha256(model) == kept[1]
     assert len(set(kept)) == 3
@@ -201,7 +203,7 @@ def test_held_out_cases_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
         return judge(labels, truth)
 
     monkeypatch.setattr(FIT, "prepare", watched)
-    monkeypatch.setattr(FIT, "case_dice", judged)
+    monkeypatch.setattr("napari_ganseg.training.validation.case_dice", judged)
     model = fit(cases, config).result
     assert seen == {case.name for case in cases if fold_of(case.name) not in (0, 2)}
     assert "folds [0, 2] are held out" in model.card.provenance.split
@@ -292,4 +294,25 @@ def test_a_network_that_knows_the_answer_scores_one(cases: list[Case]) -> None:
     network = Bands(1)
     network.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))
     told = [replace(c, image=c.image.derive(array=200 * c.annotation.labels.array.astype(np.float32))) for c in cases]
-    assert dice(told, make_card(), network, Controls()) == 1
+    assert validate(told, make_card(), network, Controls()) == 1
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_training_with_an_adversary_is_resumed_bit_for_bit_too(tmp_path: Path, dims: int) -> None:
+    adversary = Adversary(weight=0.1, begin=0.0, warm_up=0.1, ramp=0.2, limits=Limits(ready=0.0, losing=0.0))
+    config, cases = tiny_config(dims, steps=8, adversary=adversary), blob_cases(dims)
+    unbroken = fit(cases, config).result
+    for step in (2, 6):
+        until(iter(fit(cases, config, Place(tmp_path))), step)
+    resumed = fit(cases, config, Place(tmp_path)).result
+    assert sha256(resumed) == sha256(unbroken) != sha256(fit(cases, tiny_config(dims, steps=8)).result)
+    assert resumed.card.adversary == unbroken.card.adversary
+    assert resumed.card.adversary.lambda_share > 0
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_validation_leaves_a_picture_of_its_first_cases(tmp_path: Path, dims: int) -> None:
+    _ = fit(blob_cases(dims), tiny_config(dims), Place(tmp_path)).result
+    with Image.open(tmp_path / EXAMPLES) as picture:
+        assert picture.size == (3 * 192 + 4 * 2, 192 + 2 * 2)  # a row for the one case, frames of 2 pixels
+        assert len(picture.getcolors(maxcolors=2**20) or []) > 10

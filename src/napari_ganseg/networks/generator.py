@@ -1,4 +1,4 @@
-"""The generator: an image in, class logits out; MONAI's networks by name, their sizes bounded."""
+"""The generator: an image in, class logits out; networks by name, their sizes bounded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Arch:
     """Which network, and how large.
 
     Attributes:
-        name: MONAI's class.
-        features: channels per level, the finest first.
+        name: MONAI's class; ResNet18 and ResNet34, for 2D only, are U-Nets on torchvision's encoders.
+        features: channels per level, the finest first; for a ResNet the decoder's five and the encoder's 512.
         strides: per step down, one number per spatial axis (z, y, x) or (y, x).
         residual_units: UNet only; convolutions per residual block.
     """
 
-    name: Literal["UNet", "DynUNet", "SegResNet"]
+    name: Literal["UNet", "DynUNet", "SegResNet", "ResNet18", "ResNet34"]
     features: Annotated[tuple[Features, ...], Field(min_length=2, max_length=8)]
     strides: tuple[tuple[Stride, ...], ...]
     residual_units: Annotated[int, Field(ge=0, le=4)] = 2
@@ -77,7 +77,7 @@ def divisor(arch: Arch) -> tuple[int, ...]:
 
 
 def make(arch: Arch, dims: int, in_channels: int, out_channels: int) -> nn.Module:
-    """Translate the configuration to MONAI's arguments."""
+    """Translate the configuration to the network's own arguments."""
     from monai.networks import nets
 
     sizes = (dims, in_channels, out_channels)
@@ -87,10 +87,15 @@ def make(arch: Arch, dims: int, in_channels: int, out_channels: int) -> nn.Modul
     elif arch.name == "DynUNet":
         strides = ((1,) * dims, *arch.strides)
         network = nets.DynUNet(*sizes, [3] * len(strides), strides, strides[1:], filters=arch.features)
-    else:
+    elif arch.name == "SegResNet":
         check_segresnet(arch)
         blocks, first = (1, *[2] * (len(arch.features) - 1)), arch.features[0]
         network = nets.SegResNet(dims, first, *sizes[1:], blocks_down=blocks, blocks_up=(1,) * (len(blocks) - 1))
+    else:
+        from napari_ganseg.networks.resnet_unet import ResNetUNet
+
+        check_resnet(arch, dims)
+        network = ResNetUNet(arch.name, arch.features[:-1], in_channels, out_channels)
     return network
 
 
@@ -100,3 +105,13 @@ def check_segresnet(arch: Arch) -> None:
         raise ValueError("SegResNet halves every axis at every level; its strides are all 2")
     if any(fine * 2 != coarse for fine, coarse in pairwise(arch.features)):
         raise ValueError("SegResNet doubles its features at every level")
+
+
+def check_resnet(arch: Arch, dims: int) -> None:
+    """Refuse three dimensions, and numbers that a ResNet's encoder would ignore."""
+    if dims != 2:
+        raise ValueError(f"{arch.name} is for 2D only; choose UNet, DynUNet or SegResNet for 3D")
+    if arch.strides != ((2, 2),) * 5:
+        raise ValueError(f"{arch.name} halves both axes five times; its strides are five times (2, 2)")
+    if arch.features[-1] != 512:
+        raise ValueError(f"{arch.name} ends in 512 features, not {arch.features[-1]}; the five before are free")

@@ -10,32 +10,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from napari_ganseg.errors import ComputeError
 from napari_ganseg.inference.device import choose_device
-from napari_ganseg.inference.engine import Settings, compute_error, segmentation
-from napari_ganseg.metrics import evaluate
+from napari_ganseg.inference.engine import compute_error
 from napari_ganseg.models import Model
-from napari_ganseg.models.card import Card
 from napari_ganseg.networks import build_generator, fill_weights, weights_of
 from napari_ganseg.networks.discriminator import build_discriminator
+from napari_ganseg.networks.pretrained import fill_encoder
 from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.training import adversary
 from napari_ganseg.training.cases import Case, check_cases
 from napari_ganseg.training.checkpoint import load_state, save_state
-from napari_ganseg.training.config import Augmentation, TrainConfig
+from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.guards import Action, Seen
-from napari_ganseg.training.losses import merge_missing
 from napari_ganseg.training.provenance import Place, finished
 from napari_ganseg.training.recovery import Snapshot, judge, recover
 from napari_ganseg.training.run_folder import note_progress, open_folder
 from napari_ganseg.training.samples import Prepared, batch, prepare
 from napari_ganseg.training.split import divide
+from napari_ganseg.training.start import start_from
 from napari_ganseg.training.step import Figures, State, train_step
-from napari_ganseg.volume import Annotation, LabelMap
+from napari_ganseg.training.validation import held_out_auroc, validate
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +58,7 @@ def loop(
     yield Progress(0, config.steps, f"preparing {len(training)} training and {len(validation)} validation cases")
     prepared = [prepare(case, config.card) for case in training]
     device = choose_device(place.device)
-    state, best = begin(config, device)
+    state, best = begin(config, place, device)
     facts: dict[str, Any] = {"step": 0, "best": -1.0, "seconds": 0.0, "spoke": 0, "ratios": []}
     if place.folder is not None:
         open_folder(place.folder, config, training, validation)
@@ -72,7 +69,7 @@ def loop(
             is_lost = yield from stretch(prepared, config, state, best, facts, controls)
             if is_lost:
                 break
-            score = dice(validation, config.card, state.average, controls)
+            score = validate(validation, config.card, state.average, controls, place.folder)
             if score >= facts["best"]:
                 facts["best"] = score
                 fill_weights(best, weights_of(state.average))
@@ -82,17 +79,21 @@ def loop(
         raise compute_error(error) from error
     if facts["best"] < 0:
         raise ComputeError("The loss was not a number from the start. Lower the learning rate, or check the images.")
-    facts["auroc"] = held_out_auroc(state, validation, config, device)
+    facts["auroc"] = held_out_auroc(state, validation, config)
     card = finished(config, place, training, validation, facts)
     return Model(card, best.cpu().eval(), "")
 
 
-def begin(config: TrainConfig, device: torch.device) -> tuple[State, nn.Module]:
-    """Seeded fresh weights, without touching anyone else's random numbers; and a place for the best."""
+def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[State, nn.Module]:
+    """Seeded fresh weights, or a parent's, without touching anyone else's random numbers; and a place for the best."""
     card = config.card
     generator = build_generator(
         card.arch, dims=card.dims, in_channels=len(card.channels), out_channels=card.out_channels, seed=config.seed
     )
+    if place.parent is not None:
+        log.warning("starting from %s: %s", place.parent.card.name, start_from(generator, card, place.parent))
+    if place.encoder_weights:
+        fill_encoder(generator, place.encoder_weights, may_download=place.may_download)
     best = copy.deepcopy(generator)
     discriminator = None
     if config.adversary.weight > 0:
@@ -150,42 +151,6 @@ def shown(figures: Figures) -> dict[str, float]:
         "d_accuracy": figures.accuracy,
     }
     return {name: value for name, value in wanted.items() if value is not None and (value or name == "loss")}
-
-
-def held_out_auroc(state: State, validation: Sequence[Case], config: TrainConfig, device: torch.device) -> float | None:
-    """The discriminator's AUROC on the validation cases' hard maps, against the average's."""
-    if state.discriminator is None:
-        return None
-    prepared = [prepare(case, config.card) for case in validation]
-    still = Augmentation(affine=0.0, noise=0.0, smooth=0.0, contrast=0.0)
-    pairs = []
-    for step in range(len(prepared)):
-        samples = batch(prepared, config.card, still, config.seed, step, 1).to(device)
-        with torch.inference_mode():
-            logits = merge_missing(state.average(samples.image), samples.missing)
-            pairs.append(adversary.pairs(samples.image, logits, samples.target))
-    return adversary.auroc(state.discriminator, pairs, config.adversary.arch.layers)
-
-
-def dice(cases: Sequence[Case], card: Card, network: nn.Module, controls: Controls) -> float:
-    """Mean Dice of cases segmented as a user would, where they are annotated."""
-    model = Model(card, network.eval(), "")
-    device = str(next(network.parameters()).device)
-    scores = []
-    for case in cases:
-        run = segmentation(case.image, model, Settings(device=device))
-        for _ in run:
-            controls.check()
-        scores.append(case_dice(run.result, case.annotation))
-    return float(np.mean([s for s in scores if s is not None] or [0.0]))
-
-
-def case_dice(labels: LabelMap, truth: Annotation) -> float | None:
-    """Mean Dice over the classes that somebody contoured, inside what is known; None where there are none."""
-    known = truth.known.astype(np.uint8)
-    scores = evaluate(labels.derive(array=labels.array * known), truth.labels.derive(array=truth.labels.array * known))
-    dices = [s.dice for value, s in scores.per_class.items() if value not in truth.missing and s.dice is not None]
-    return float(np.mean(dices)) if dices else None
 
 
 def keep(folder: Path | None, state: State, best: nn.Module, facts: dict[str, Any]) -> None:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.io.labels import colour_for
 from napari_ganseg.io.names import shown
-from napari_ganseg.models.card import Card, CardClass, FieldOfView, Preprocessing
+from napari_ganseg.models.card import (
+    Adversary,
+    Card,
+    CardClass,
+    FieldOfView,
+    Postprocessing,
+    Preprocessing,
+    Provenance,
+)
 from napari_ganseg.networks import Arch
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
 
 MOST_PATCH = {2: 192, 3: 64}  # voxels along an axis that a CPU can still train with
+FINE_STEPS, FINE_RATE = 600, 1e-4  # of a training that starts from another model
 AIR = -500  # Hounsfield units: whatever goes below is a CT
 
 
-def plan(cases: Sequence[Case], name: str) -> TrainConfig:
+def plan(cases: Sequence[Case], name: str, parent: Card | None = None) -> TrainConfig:
     """Plan a training as nnU-Net would in miniature: median spacing, patch no larger than the median image.
 
     Args:
         cases: labelled cases of one kind.
         name: of the model.
+        parent: the card of a model to start from, whose network, spacing and intensities are kept.
     """
     check_alike(cases)
+    if parent is not None:
+        return plan_from(cases, name, parent)
     dims = cases[0].image.spatial_ndim
     spacing = floats(list(np.median([c.image.spacing_mm for c in cases], axis=0)))
     extents = np.array([np.multiply(c.image.shape, c.image.spacing_mm) for c in cases])
@@ -51,6 +64,32 @@ def plan(cases: Sequence[Case], name: str) -> TrainConfig:
         licence="LicenseRef-yours",
     )
     return TrainConfig(card=card)
+
+
+def plan_from(cases: Sequence[Case], name: str, parent: Card) -> TrainConfig:
+    """Fine-tune a parent: fewer steps, a tenth of the learning rate, the data's classes under the parent's names."""
+    names = {c.value: c for c in parent.classes}
+    classes = tuple(c if is_named(cases, c.value) else names.get(c.value, c) for c in classes_in(cases))
+    kept = tuple(v for v in parent.postprocessing.largest_component if v in {c.value for c in classes})
+    card = replace(
+        parent,
+        name=name,
+        summary=f"{', '.join(c.name for c in classes)}; {parent.name} trained further on your own data.",
+        classes=classes,
+        channels=tuple(f"channel {i + 1}" for i in range(cases[0].image.channels))
+        if cases[0].image.channels != len(parent.channels)
+        else parent.channels,
+        postprocessing=Postprocessing(kept),
+        provenance=Provenance(),
+        adversary=Adversary(),
+        probe=None,
+    )
+    return TrainConfig(card=card, steps=FINE_STEPS, learning_rate=FINE_RATE)
+
+
+def is_named(cases: Sequence[Case], value: int) -> bool:
+    """Whether the labels themselves name a value."""
+    return any(c.value == value for case in cases for c in case.annotation.labels.classes)
 
 
 def check_alike(cases: Sequence[Case]) -> None:

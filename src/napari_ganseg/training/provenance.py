@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_ganseg import __version__
+from napari_ganseg.models import Model
 from napari_ganseg.models.card import Adversary, Card
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Split, TrainConfig
@@ -20,12 +21,23 @@ LEAST_SHARE, LEAST_RATIO = 0.5, 0.01  # of the steps after warm-up, of the segme
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a training runs: its folder (None keeps nothing on the way), its device, and what the card shall say."""
+    """Where a training runs and what it starts from.
+
+    Attributes:
+        folder: for checkpoints and progress; None keeps nothing on the way.
+        data, command: what the card shall say.
+        parent: the model whose weights it starts from.
+        encoder_weights: "imagenet" or a file, for a generator on a ResNet encoder.
+        may_download: whether ImageNet weights may be fetched.
+    """
 
     folder: Path | None = None
     device: str = "auto"
     data: str = ""
     command: str = ""
+    parent: Model | None = None
+    encoder_weights: str = ""
+    may_download: bool = False
 
 
 def finished(
@@ -40,6 +52,7 @@ def finished(
         seed=config.seed,
         created=datetime.now(UTC).strftime("%Y-%m-%d"),
         plugin=__version__,
+        parent_sha256=place.parent.sha256 or None if place.parent else config.card.provenance.parent_sha256,
         metrics={
             "validation_dice": round(facts["best"], 4),
             "steps": facts["step"],

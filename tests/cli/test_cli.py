@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from builders import Z_SCORE, saved, tiny_config
+from builders import saved, write_scan
 
 import napari_ganseg as ganseg
-from napari_ganseg import cli
 from napari_ganseg.cli import main
-from napari_ganseg.models import load_model, read_card
+from napari_ganseg.models import read_card
 from napari_ganseg.models.card import FieldOfView
-from napari_ganseg.training import config_to_json
-
-
-@pytest.fixture(autouse=True)
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of models that has nothing but one called tiny in it."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    saved(folder, classes=2, preprocessing=Z_SCORE)
-    monkeypatch.setenv("GANSEG_MODELS", str(folder))
-    monkeypatch.setattr("napari_ganseg.models.library.SHIPPED", tmp_path / "none")
-    monkeypatch.setattr("napari_ganseg.models.library.user_models", lambda: tmp_path / "none")
-    return folder
-
-
-def write_scan(path: Path, shape: tuple[int, ...] = (16, 17, 18), affine: np.ndarray | None = None) -> Path:
-    array = np.random.default_rng(0).normal(0, 200, shape).astype(np.float32)
-    image = nib.Nifti1Image(array, np.diag([-1.0, 1, 2, 1]) if affine is None else affine)
-    image.header.set_xyzt_units("mm")
-    nib.save(image, path)
-    return path
-
-
-@pytest.fixture
-def scan(tmp_path: Path) -> Path:
-    return write_scan(tmp_path / "scan.nii.gz")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "seg.nii.gz"
 
 
 def run(*arguments: object) -> int:
@@ -232,7 +198,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "with_bar", interrupted)
+    monkeypatch.setattr("napari_ganseg.cli.segment.with_bar", interrupted)
     assert run("segment", scan, out, "--model", "tiny") == 130
     assert "nothing half-written was left" in capsys.readouterr().err
     assert not out.exists()
@@ -279,10 +245,15 @@ def test_models_lists_the_sound_and_the_damaged(library: Path, capsys: pytest.Ca
 
 
 def test_models_shows_one_whole_card(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("models", "tiny") == 0
+    assert run("models", "tiny", "--json") == 0
     card = json.loads(capsys.readouterr().out)
     assert card["name"] == "tiny"
     assert set(card) == set(read_card(library / "tiny.ganseg.safetensors").__dataclass_fields__)
+
+
+def test_models_shows_a_card_to_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "tiny") == 0
+    assert "# tiny\n\nfor tests\n\n## Finds\n\n- 1 organ 1\n- 2 organ 2\n" in capsys.readouterr().out
 
 
 def test_models_says_why_a_card_cannot_be_shown(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -303,148 +274,6 @@ def test_doctor_says_what_to_mend(
     assert run("doctor") == code
     expected = "ok   Qt: PyQt6 6.11\n" if is_fine else "FIX  Qt: PyQt6 6.11\n       -> pip install it\n"
     assert capsys.readouterr().out == expected
-
-
-# --- train ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def put(tmp_path: Path) -> Callable[..., Path]:
-    """A folder of small training pairs."""
-
-    def put(count: int = 5, value: int = 1) -> Path:
-        for place in ("images", "labels"):
-            (tmp_path / "data" / place).mkdir(parents=True, exist_ok=True)
-        for i in range(count):
-            rng = np.random.default_rng(i)
-            labels = np.zeros((16, 18, 20), np.uint8)
-            labels[4:12, 5:12, 6:14] = value
-            image = (rng.normal(0, 10, labels.shape) + 100 * (labels > 0)).astype(np.float32)
-            for place, array in (("images", image), ("labels", labels)):
-                nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "data" / place / f"case_{i}.nii.gz")
-        return tmp_path / "data"
-
-    return put
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "config.json"
-    path.write_bytes(config_to_json(tiny_config(steps=4, validate_every=2)))
-    return path
-
-
-def test_train_writes_a_model_that_says_how_it_was_made(
-    put: Callable[..., Path], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data, model = put(), tmp_path / "my-box.ganseg.safetensors"
-    command = ["train", str(data), "--out", str(model), "--config", str(config), "--steps", "3", "--device", "cpu"]
-    assert main(command) == 0
-    made = load_model(model)
-    assert made.card.name == "my-box"
-    assert shlex.split(made.card.provenance.command) == ["napari-ganseg", *command]
-    assert made.card.provenance.data == "data"
-    assert made.card.provenance.metrics["steps"] == 3
-    assert capsys.readouterr().out.startswith(f"wrote {model}; validation Dice ")
-
-
-def test_a_trained_model_segments(put: Callable[..., Path], config: Path, tmp_path: Path, out: Path) -> None:
-    data = put()
-    assert run("train", data, "--out", tmp_path / "box.ganseg.safetensors", "--config", config) == 0
-    scan = data / "images" / "case_0.nii.gz"
-    assert run("segment", scan, out, "--model", tmp_path / "box.ganseg.safetensors") == 0
-    assert [c.name for c in ganseg.read_labels(out).classes] == ["organ 1"]
-
-
-def test_train_plans_for_itself(put: Callable[..., Path], tmp_path: Path) -> None:
-    path = tmp_path / "mine.ganseg.safetensors"
-    assert run("train", put(), "--out", path, "--steps", 1) == 0
-    card = read_card(path)
-    assert [c.value for c in card.classes] == [1]
-    assert "validation cases" in card.provenance.split
-
-
-def test_train_keeps_its_run_and_goes_on_only_with_the_same(
-    put: Callable[..., Path], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = [
-        "train",
-        put(),
-        "--out",
-        tmp_path / "box.ganseg.safetensors",
-        "--config",
-        config,
-        "--run",
-        tmp_path / "run",
-    ]
-    assert run(*command) == 0
-    names = {p.name for p in (tmp_path / "run").iterdir()}
-    assert {"config.json", "inputs.json", "progress.jsonl", "last.train.safetensors"} <= names
-    assert run(*command) == 0
-    assert run(*command, "--steps", 7) == 2
-    assert "run holds another training: steps is 4 there and 7 now" in capsys.readouterr().err
-
-
-def test_train_names_the_pairs_it_leaves_out(
-    put: Callable[..., Path], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = put(10)
-    (data / "labels" / "case_3.nii.gz").unlink()
-    seven = np.full((16, 18, 20), 7, np.uint8)
-    nib.save(nib.Nifti1Image(seven, np.eye(4)), data / "labels" / "case_5.nii.gz")
-    command = ["train", data, "--out", tmp_path / "box.ganseg.safetensors", "--config", config]
-    assert run(*command) == 0
-    assert capsys.readouterr().err.splitlines()[:2] == [
-        "left out case_3.nii.gz: its label is missing",
-        "left out case_5.nii.gz: its labels hold the value 7, which has no class",
-    ]
-    (data / "images" / "case_6.nii.gz").unlink()
-    assert run(*command) == 2
-    assert "Only 7 of 10 pairs can be used. case_3.nii.gz: its label is missing; " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("box.safetensors", "ends in .ganseg.safetensors"), ("my box.ganseg.safetensors", "letters, digits"),
-     (".ganseg.safetensors", "letters, digits"), ("none/box.ganseg.safetensors", "There is no folder")],
-)  # fmt: skip
-def test_train_refuses_a_name_before_it_reads_anything(
-    tmp_path: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("train", tmp_path / "none", "--out", tmp_path / name) == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "Cannot read the configuration"), (b"{", "not valid JSON"), (b'{"stepz": 1}', "not valid"),
-     (json.dumps({"card": {}, "lambda": 1}).encode(), "The configuration is not valid")],
-)  # fmt: skip
-def test_train_refuses_a_configuration_by_name(
-    put: Callable[..., Path], tmp_path: Path, content: bytes | None, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if content is not None:
-        (tmp_path / "bad.json").write_bytes(content)
-    path = tmp_path / "box.ganseg.safetensors"
-    assert run("train", put(1), "--out", path, "--config", tmp_path / "bad.json") == 2
-    assert message in capsys.readouterr().err
-    assert not path.exists()
-
-
-@pytest.mark.parametrize("option", ["--steps", "--threads"])
-@pytest.mark.parametrize("value", ["0", "-3", "many", "1.5"])
-def test_train_refuses_numbers_that_are_none(
-    tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        run("train", tmp_path, "--out", "box.ganseg.safetensors", option, value)
-    assert end.value.code == 2
-    assert "give a whole number, 1 or more" in capsys.readouterr().err
-
-
-def test_train_without_data_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("train", tmp_path / "none", "--out", tmp_path / "box.ganseg.safetensors") == 2
-    assert "none needs the folders images and labels" in capsys.readouterr().err
 
 
 # --- the command itself -----------------------------------------------------------------------------------------------

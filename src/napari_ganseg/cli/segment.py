@@ -1,0 +1,71 @@
+"""napari-ganseg segment IN OUT --model NAME."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from napari_ganseg.cli.bar import with_bar
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    command = commands.add_parser(
+        "segment", help="segment one scan", description="Segment one NIfTI scan onto its own grid."
+    )
+    command.add_argument("scan", type=Path, metavar="IN", help="the scan: .nii, .nii.gz or .hdr/.img")
+    command.add_argument(
+        "labels", type=Path, metavar="OUT", help="the labels to write: .nii or .nii.gz; names go to a .json beside it"
+    )
+    command.add_argument("--model", required=True, help="a name that 'napari-ganseg models' shows, or a model file")
+    command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
+    command.add_argument("--strict", action="store_true", help="refuse a scan that is not what the model knows")
+    axes = "voxels to look at, in the order bottom-top, back-front, left-right; labels elsewhere are 0"
+    command.add_argument("--region", type=box, metavar="Z0:Z1,Y0:Y1,X0:X1", help=axes)
+    command.add_argument("--frame", type=int, help="which image along the fourth axis, from 0")
+    command.add_argument("--channels", action="store_true", help="the fourth axis holds channels")
+    command.add_argument("--voxel-sizes-only", action="store_true", help="ignore an invalid orientation")
+    command.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the target before computing, segment, write, print the volumes."""
+    from napari_ganseg.io import check_target, read, write
+    from napari_ganseg.io.nifti import Orientation
+
+    check_target(options.labels)
+    orientation: Orientation = "voxel-sizes" if options.voxel_sizes_only else "file"
+    channels = options.channels or (channels_of(options.model) > 1) or None
+    volume = read(options.scan, frame=options.frame, channels=channels, orientation=orientation)
+    check_target(options.labels, volume.stored)
+    from napari_ganseg.inference.engine import Settings, segmentation
+
+    settings = Settings(region=options.region, device=options.device, strict=options.strict)
+    labels = with_bar(segmentation(volume, options.model, settings))
+    for note in labels.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    write(options.labels, labels)
+    for value, voxels in labels.counts().items():
+        print(f"{value:>4}  {labels.name_of(value):<32} {voxels:>10} voxels {voxels * labels.voxel_ml:>10.3f} mL")
+    print(f"wrote {options.labels}")
+    return 0
+
+
+def channels_of(model: str) -> int:
+    """How many channels a model wants, from its card alone."""
+    from napari_ganseg.models import find_card
+
+    return len(find_card(model).channels)
+
+
+def box(text: str) -> list[slice]:
+    """Understand "10:50,0:60,20:60" as voxel ranges, one per axis."""
+    try:
+        bounds = [[int(n) if n else None for n in part.split(":")] for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("write it like 10:50,0:60,20:60") from error
+    if any(len(pair) != 2 for pair in bounds):
+        raise argparse.ArgumentTypeError("write it like 10:50,0:60,20:60")
+    return [slice(start, stop) for start, stop in bounds]
