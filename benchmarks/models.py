@@ -1,9 +1,11 @@
 """How good a model is: Dice per class by name on cases it never saw.
 
-    python -m benchmarks.models --model hippocampus-mri                 # held-out fold of its own data
+    python -m benchmarks.models --model hippocampus-mri                              # held-out fold of its own data
+    python -m benchmarks.models --model runs/plain/headneck-ct.ganseg.safetensors    # the same of a model file
     python -m benchmarks.models --model hippocampus-mri --data DIR      # every case of DIR/images and DIR/labels
 
-Exits 0 when the mean reaches the bar that the project set for the model on its held-out fold; --data has no bar.
+Exits 0 when the mean reaches the bar that the project set for the model on its held-out fold (--data has no bar) and
+no right organ was taken for the left one. A class that nobody contoured in a case does not count there.
 """
 
 from __future__ import annotations
@@ -17,90 +19,124 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import Figures, Measured
+from benchmarks.goals import GOALS, Goal
+from benchmarks.sides import side_faults
 from napari_ganseg.errors import GansegError
 from napari_ganseg.inference import segment
-from napari_ganseg.io import EXTENSIONS
-from napari_ganseg.metrics import Scores, evaluate
+from napari_ganseg.io import read_labels
+from napari_ganseg.io.names import stem
+from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model, find_model
-from napari_ganseg.training.config import fold_of
-
-OWN_DATA = {"hippocampus-mri": "hippocampus_mri", "headneck-ct": "headneck_ct"}
-BARS = {"hippocampus-mri": 0.86, "headneck-ct": 0.77}
-HELD_OUT = 0
+from napari_ganseg.training.cases import is_case
+from napari_ganseg.training.partial import missing_classes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print Dice per class and, last, `mean Dice 0.xxx over N cases`."""
+    """Print Dice per class and, last, `mean Dice 0.xxx over N cases` with what else was asked for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.models", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", required=True, help="a name, or a model file")
     parser.add_argument("--data", type=Path, help="a folder with images/ and labels/; every case counts")
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    names = case_names(options.data) if options.data else held_out_names(options.model)
-    folder = options.data or own_data(options.model)
-    scores = list(score_all(folder, names, options.model))
-    if not scores:
-        sys.exit(f"There is no case to measure in {folder}.")
-    return report(options.model, scores, has_bar=options.data is None)
+    try:
+        model = find_model(options.model)
+        figures = measure(options.data, case_names(options.data), model) if options.data else held_out(model)
+    except GansegError as error:
+        sys.exit(str(error))
+    return report(model, figures, has_bar=options.data is None)
+
+
+def held_out(model: Model) -> Figures:
+    """Measure a model on the cases that no training of it ever read."""
+    folder = own_data(model.card.name)
+    return measure(folder, held_out_names(model.card.name), model)
 
 
 def own_data(model: str) -> Path:
     """The model's own data under GANSEG_DATA."""
     root = os.environ.get("GANSEG_DATA")
-    if not root or model not in OWN_DATA:
+    if not root or model not in GOALS:
         sys.exit("Give --data DIR, or set GANSEG_DATA to the folder of the project's data.")
-    return Path(root) / OWN_DATA[model]
+    return Path(root) / GOALS[model].folder
 
 
 def held_out_names(model: str) -> list[str]:
-    """Fold 0, which no training ever read."""
-    return [name for name in case_names(own_data(model)) if fold_of(name) == HELD_OUT]
+    """Cases of fold 0: by their own name, or by their patient's."""
+    return [name for name in case_names(own_data(model)) if GOALS[model].is_held_out(name)]
 
 
 def case_names(folder: Path) -> list[str]:
     """File names of the images that have a label file."""
-    names = sorted(p.name for p in (folder / "images").glob("*") if p.name.lower().endswith(EXTENSIONS))
+    names = sorted(path.name for path in (folder / "images").glob("*") if is_case(path.name))
     return [name for name in names if (folder / "labels" / name).exists()]
 
 
-def score_all(folder: Path, names: Sequence[str], model: str | Model) -> Iterator[Scores]:
-    """Segment and score case by case; a case that fails counts as failed, not as absent."""
-    loaded = model if isinstance(model, Model) else find_model(model)
+def measure(folder: Path, names: Sequence[str], model: Model) -> Figures:
+    """Segment and compare case by case; one that fails ends it, so that none is absent from the mean."""
+    if not names:
+        sys.exit(f"There is no case to measure in {folder}.")
+    goal = GOALS.get(model.card.name)
+    counted = (goal.counted if goal else ()) or tuple(c.value for c in model.card.classes)
+    return Figures(tuple(cases(folder, names, model, goal.sides if goal else None)), counted)
+
+
+def cases(folder: Path, names: Sequence[str], model: Model, sides: tuple[int, int] | None) -> Iterator[Measured]:
+    """Each case, without the classes that `cases.csv` calls not contoured."""
+    missing = missing_classes(folder, model.card.classes)
     for name in names:
         try:
-            labels = segment(folder / "images" / name, loaded)
+            labels, truth = segment(folder / "images" / name, model), read_labels(folder / "labels" / name)
+            scores = evaluate(labels, truth).per_class
         except GansegError as error:
             sys.exit(f"{name}: {error}")
-        yield evaluate(labels, folder / "labels" / name)
+        values = {c.value for c in model.card.classes} - missing.get(stem(name), frozenset())
+        dices = {v: s.dice for v, s in scores.items() if v in values and s.dice is not None}
+        unfound = tuple(v for v in dices if not scores[v].volume_ml)
+        yield Measured(name, dices, unfound, side_faults(labels, truth, sides) if sides else ())
 
 
-def report(model: str, scores: Sequence[Scores], *, has_bar: bool) -> int:
-    """Print the table; 0 where the bar is reached or there is none."""
-    card = find_model(model).card
-    values = [c.value for c in card.classes]
-    for c in card.classes:
-        found = [s.per_class[c.value].dice for s in scores if c.value in s.per_class]
-        dices = [d for d in found if d is not None]
-        if dices:
-            print(f"{c.name:<32} Dice {np.mean(dices):.3f}  worst {min(dices):.3f}  in {len(dices)} cases")
-    per_case = [mean_of(s, values) for s in scores]
-    means = [m for m in per_case if m is not None]
-    mean = float(np.mean(means))
-    is_good = not has_bar or mean >= BARS.get(model, 0.0)
-    if has_bar:
-        print(f"bar {BARS.get(model, 0.0):.3f}: {'reached' if is_good else 'MISSED'}")
-    print(f"mean Dice {mean:.3f} over {len(means)} cases")
+def report(model: Model, figures: Figures, *, has_bar: bool) -> int:
+    """Print the table; 0 where the bar is reached or there is none, and right and left were told apart."""
+    goal = GOALS.get(model.card.name)
+    print_classes(model, figures)
+    for swap in figures.swaps:
+        print(f"SWAPPED {swap}")
+    is_good = not figures.swaps
+    if has_bar and goal:
+        is_reached = figures.mean >= goal.bar
+        is_good &= is_reached
+        print(f"bar {goal.bar:.3f}: {'reached' if is_reached else 'MISSED'}")
+    print(f"mean Dice {figures.mean:.3f} over {len(figures.per_case)} cases{in_words(figures, goal)}")
     return 0 if is_good else 1
 
 
-def mean_of(scores: Scores, values: Sequence[int]) -> float | None:
-    """Mean Dice of one case over the model's own classes that prediction or truth hold."""
-    dices = [scores.per_class[v].dice for v in values if v in scores.per_class]
-    present = [d for d in dices if d is not None]
-    return float(np.mean(present)) if present else None
+def print_classes(model: Model, figures: Figures) -> None:
+    """A line for each class, and one for each case in which it was not found."""
+    for c in model.card.classes:
+        if dices := figures.of_class(c.value):
+            apart = "" if c.value in figures.counted else " that have it contoured; not in the mean"
+            print(f"{c.name:<32} Dice {np.mean(dices):.3f}  worst {min(dices):.3f}  in {len(dices)} cases{apart}")
+    for case in figures.cases:
+        if case.unfound:
+            names = ", ".join(c.name for c in model.card.classes if c.value in case.unfound)
+            print(f"not found in {case.name}: {names}")
+
+
+def in_words(figures: Figures, goal: Goal | None) -> str:
+    """What else the last line says: patients, classes counted, sides."""
+    if goal is None:
+        return ""
+    patients = goal.patients([case.name for case in figures.cases])
+    words = f" of {patients} patients" if goal.patient_until else ""
+    words += f", {len(goal.counted)} classes" if goal.counted else ""
+    if goal.sides is None:
+        return words
+    swapped = sum(bool(case.swaps) for case in figures.cases)
+    return words + (f"; right and left SWAPPED in {swapped}" if swapped else "; right and left never swapped")
 
 
 if __name__ == "__main__":
