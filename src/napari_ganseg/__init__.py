@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_ganseg.batch import CaseResult, segment_folder
     from napari_ganseg.errors import GansegError
     from napari_ganseg.inference import segment
     from napari_ganseg.io import read, read_labels, write
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CaseResult": "batch",
+    "segment_folder": "batch",
     "GansegError": "errors",
     "segment": "inference",
     "read": "io",
@@ -33,8 +36,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Annotation", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "list_models", "read", "read_labels",
-    "segment", "segment_layers", "write",
+    "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "list_models", "read",
+    "read_labels", "segment", "segment_folder", "segment_layers", "write",
 ]  # fmt: skip
 
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from napari_ganseg.errors import Cancelled
+
+if TYPE_CHECKING:
+    from napari_ganseg.batch.result import CaseResult
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a Run stands: `done` of `total` steps, what it is doing in words, and figures by name (loss, Dice)."""
+    """Where a Run stands: `done` of `total` steps, what it is doing in words, and figures by name (loss, Dice).
+
+    A batch counts cases, and says in `case` what became of the one that just ended.
+    """
 
     done: int
     total: int
     doing: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    case: CaseResult | None = None
 
 
 class Controls:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import napari
+import numpy as np
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtWidgets import QApplication
 
@@ -18,6 +19,7 @@ from napari_ganseg.plugin.segment_widget import SegmentWidget
 from napari_ganseg.plugin.writer import save_layer
 
 LONGEST_S = 600
+TO_THE_BACK, UP = (-0.1, -1.0, 0.4), (1.0, 0.0, 0.0)  # along S, A, R: seen from the front, a little from above and left
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         napari.run()
         return 0
     labels = click_and_wait(viewer, widget)
+    picture = options.screenshot or options.out / "screenshot.png"
+    save(labels, list(viewer.layers), options.out)
     show_middle(viewer, labels)
-    save(viewer, labels, options.out, options.screenshot)
+    take(viewer, picture)
+    show_depth(viewer, labels)
+    take(viewer, picture.with_stem(f"{picture.stem}-3d"))
     viewer.close()
     return 0
 
@@ -64,9 +70,26 @@ def click_and_wait(viewer: napari.Viewer, widget: SegmentWidget) -> napari.layer
 
 
 def show_middle(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
-    """Move the slider to where most labels are, put messages away, and let the window settle."""
+    """Move the slider to where most labels are."""
     fullest = (labels.data > 0).sum(axis=(1, 2)).argmax()
     viewer.dims.set_point(0, labels.data_to_world((fullest, 0, 0))[0])
+
+
+def show_depth(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
+    """Turn to 3D, the labels as surfaces."""
+    for layer in viewer.layers:
+        layer.visible = layer is labels
+    viewer.dims.ndisplay = 3
+    labels.opacity, labels.iso_gradient_mode = 1.0, "smooth"
+    found = np.argwhere(labels.data > 0)
+    low, high = (np.array(labels.data_to_world(corner)) for corner in (found.min(axis=0), found.max(axis=0)))
+    viewer.camera.center = tuple((low + high) / 2)
+    viewer.camera.set_view_direction(TO_THE_BACK, UP)
+    viewer.camera.zoom = 0.8 * min(viewer.canvas.size) / float(np.linalg.norm(high - low))
+
+
+def take(viewer: napari.Viewer, path: Path) -> None:
+    """Put messages away, let the window settle, and photograph it."""
     for widget in QApplication.allWidgets():
         if isinstance(widget, NapariQtNotification):
             widget.close()
@@ -74,19 +97,20 @@ def show_middle(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
     while time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.02)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(f"wrote {path}")
 
 
-def save(viewer: napari.Viewer, labels: napari.layers.Labels, folder: Path, picture: Path | None) -> None:
-    """Write labels and picture, print the table."""
+def save(labels: napari.layers.Labels, layers: list[napari.layers.Layer], folder: Path) -> None:
+    """Write the labels, print the table."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "labels.nii.gz"
-    save_layer(labels, list(viewer.layers), path, lambda question, places: None)
-    picture = picture or folder / "screenshot.png"
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    save_layer(labels, layers, path, lambda question, places: None)
     print(f"{'class':<32} {'voxels':>10} {'mL':>10}")
     for row in labels.features[labels.features["index"] != 0].itertuples():
         print(f"{row.name:<32} {row.voxels:>10} {row.mL:>10.3f}")
-    print(f"wrote {path} and {picture}")
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Compute one case: every model over the same scan, merged. The only module of the batch that brings torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+
+from napari_ganseg.batch.job import Job
+from napari_ganseg.batch.merge import merge
+from napari_ganseg.batch.result import CaseResult, cancelled, failed
+from napari_ganseg.batch.work import Loaded, Made
+from napari_ganseg.errors import Cancelled
+from napari_ganseg.inference.engine import Settings, steps
+from napari_ganseg.models import Model
+from napari_ganseg.run import Controls, Progress
+from napari_ganseg.volume import LabelMap
+
+
+def compute_case(
+    loaded: Loaded, models: Sequence[Model], job: Job, controls: Controls
+) -> Generator[Progress, None, Made | CaseResult]:
+    """Labels of a loaded case, tile by tile; whatever goes wrong is its result, and then it is no longer locked."""
+    case, begun = loaded.case, time.perf_counter()
+    result: CaseResult
+    try:
+        labels = yield from labels_of(loaded, models, job, controls)
+        return Made(case, labels, loaded.recipe, loaded.why, loaded.seconds + time.perf_counter() - begun)
+    except Cancelled:
+        result = cancelled(case, "Cancelled while it was computed; nothing of it was kept.")
+    except Exception as error:  # the edge: one bad case is a result, not an end
+        result = failed(case, error, loaded.seconds + time.perf_counter() - begun)
+    job.locks.release(case.lock)
+    return result
+
+
+def labels_of(
+    loaded: Loaded, models: Sequence[Model], job: Job, controls: Controls
+) -> Generator[Progress, None, LabelMap]:
+    """What the models find, merged."""
+    options = job.options
+    settings = Settings(device=options.device, strict=options.strict, overlap=options.overlap)
+    maps: list[LabelMap] = []
+    for model in models:
+        maps += [(yield from steps(loaded.volume, model, settings, controls))]
+    return merge(maps, options.later_models)
