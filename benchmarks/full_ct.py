@@ -2,9 +2,9 @@
 
     python -m benchmarks.full_ct --model headneck-ct --cases 3
 
-Held-out head-and-neck cases are brought to 512 x 512 at about 1 mm in plane and lie on a couch, with the noise and drift
-of another scanner, in its axis order (L P S). Exits 0 when the mean Dice falls by no more than 0.03 and no right organ
-is taken for the left one.
+Held-out head-and-neck cases are brought to 512 x 512 at about 1 mm in plane and lie on a couch, with the noise and
+drift of another scanner, in its axis order (L P S). Exits 0 when the mean Dice falls by no more than 0.03 and no right
+organ is taken for the left one.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 Of the same training with and without an adversary the better ships, by the validation cases; a model whose adversary
 was idle or did not help is called supervised. The held-out figure goes onto the card, the file's SHA-256 into the list
-in the wheel, and a line for each training, with its own held-out figure, into docs/benchmarks/runs.jsonl.
+in the wheel, the card into docs/models.md, and a line for each training, with its own held-out figure, into
+docs/benchmarks/runs.jsonl.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from benchmarks.cards import PAGE, page
 from benchmarks.figures import Figures
 from benchmarks.models import held_out
 from benchmarks.record import add_line, described, public_command
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = SHIPPED / f"{card.name}{SUFFIX}"
     save_model(path, card, best.network)
     pin(path)
+    PAGE.write_text(page(), encoding="utf-8")
     for model, measured in arms:
         share, scores = model.card.adversary.lambda_share, f"validation {validation(model):.4f}"
         print(f"adversary in {share:.0%} of the steps: {scores}, held-out {measured.mean:.4f}")

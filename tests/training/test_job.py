@@ -50,6 +50,17 @@ def test_a_run_whose_model_was_deleted_is_not_finished(tmp_path: Path) -> None:
     assert not is_finished(run)
 
 
+def test_only_a_folder_that_nobody_chose_gives_its_checkpoints_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_ganseg.training.job.user_runs", lambda: tmp_path / "own")
+    for place in ("own", "chosen"):
+        run = put(tmp_path / place, "a", 1)
+        (run / "last.train.safetensors").touch()
+        finish(run, tmp_path / "a.ganseg.safetensors")
+        assert (run / "last.train.safetensors").exists() == (place == "chosen")
+
+
 def test_without_runs_there_is_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no unfinished training in"):
         newest_run(tmp_path / "none")

@@ -14,6 +14,7 @@ from napari_ganseg.errors import FileError, UsageError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.names import shown
 from napari_ganseg.models.card import STRICT
+from napari_ganseg.training.checkpoint import LAST, PREVIOUS
 
 JOB, FINISHED = "job.json", "finished.json"
 Words = Annotated[str, Field(max_length=10_000)]
@@ -75,8 +76,11 @@ def read_job(folder: Path) -> Job:
 
 
 def finish(folder: Path, model: Path) -> None:
-    """Note that a run folder's model is written."""
+    """Note that a run folder's model is written; a folder that nobody chose gives the room of its checkpoints back."""
     write_bytes(folder / FINISHED, (json.dumps({"model": str(model.absolute())}) + "\n").encode())
+    if folder.parent == user_runs():
+        for name in (LAST, PREVIOUS):
+            (folder / name).unlink(missing_ok=True)
 
 
 def is_finished(folder: Path) -> bool:
