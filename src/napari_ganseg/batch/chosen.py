@@ -61,8 +61,12 @@ def load(chosen: Sequence[ChosenModel]) -> list[Model]:
     Raises:
         ModelError: one is damaged, or was replaced since it was hashed.
     """
-    loaded = [find_model(model.path) for model in chosen]
-    for model in chosen:
-        if sha256_of(model.path) != model.sha256:
-            raise ModelError(f"{shown(model.path)} was replaced while the batch began; start the batch again.")
-    return loaded
+    return [load_one(model.path, model.sha256) for model in chosen]
+
+
+def load_one(path: Path, sha256: str) -> Model:
+    """Load the model of a file that shall have a certain SHA-256; raises as `load` does."""
+    model = find_model(path)
+    if sha256_of(path) != sha256:
+        raise ModelError(f"{shown(path)} was replaced while the batch began; start the batch again.")
+    return model

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from napari_ganseg.batch.job import Job
 from napari_ganseg.batch.merge import merge
 from napari_ganseg.batch.result import CaseResult, cancelled, failed
 from napari_ganseg.batch.work import Loaded, Made
 from napari_ganseg.errors import Cancelled
+from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.engine import Settings, steps
+from napari_ganseg.inference.labelling import on_device
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.volume import LabelMap
+
+
+def placed(models: Sequence[Model], device: str) -> list[Model]:
+    """Models with their networks where they shall compute, so that not every case has to bring a copy there.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    where = choose_device(device)
+    try:
+        return [replace(model, network=on_device(model.network, where)) for model in models]
+    except RuntimeError:  # no room; the engine says so, case by case, and may find some later
+        return list(models)
 
 
 def compute_case(

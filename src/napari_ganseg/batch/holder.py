@@ -26,20 +26,24 @@ class Holder:
         started_s: its start, in seconds after the machine's: a clock set back does not change it. Where the file does
             not say who holds it, when it was made.
         token: unique to this taking.
+        worker: which worker of which Dask cluster it is, if any.
+        deaths: how many processes in a row died while they held the lock, before this one.
     """
 
     host: str
     pid: int
     started_s: float
     token: str
+    worker: str = ""
+    deaths: int = 0
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}" if self.host else "an unknown process"
 
 
-def this_process() -> Holder:
+def this_process(worker: str = "") -> Holder:
     """Ourselves, with a new token."""
-    return Holder(socket.gethostname(), os.getpid(), started_s(os.getpid()), secrets.token_hex(8))
+    return Holder(socket.gethostname(), os.getpid(), started_s(os.getpid()), secrets.token_hex(8), worker)
 
 
 def holder_of(path: Path) -> Holder | None:
@@ -50,8 +54,9 @@ def holder_of(path: Path) -> Holder | None:
         return None
     try:
         content = json.loads(text)
-        return Holder(str(content["host"]), int(content["pid"]), float(content["started_s"]), str(content["token"]))
-    except (ValueError, KeyError, TypeError):
+        who = str(content["host"]), int(content["pid"]), float(content["started_s"]), str(content["token"])
+        return Holder(*who, str(content.get("worker", "")), int(content.get("deaths", 0)))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Holder("", 0, made_s, "")
 
 

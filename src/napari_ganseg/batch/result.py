@@ -68,3 +68,8 @@ def failed(case: ScanCase, error: Exception, seconds: float = 0.0) -> CaseResult
 def cancelled(case: ScanCase, cause: str) -> CaseResult:
     """The result of a case that was left out or given up."""
     return CaseResult(case.name, case.sources[0], case.output, "cancelled", cause)
+
+
+def left_out(case: ScanCase) -> CaseResult:
+    """The result of a case that was not begun."""
+    return cancelled(case, "Not begun: the batch was ended before. Run it again to go on.")

@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
         options.scan,
         options.labels,
         options.model if len(options.model) > 1 else options.model[0],
+        cluster=options.cluster,
         patterns=tuple(options.pattern),
         follow=options.follow,
         overwrite=options.overwrite,
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     with cancelling(work) as received:
         results = watched(work)
     print_end(results, options.labels)
+    if not received:
+        print_report(results, options.labels)
     return BY_SIGNAL[received[0]] if received else exit_code(results)
 
 
@@ -66,6 +69,17 @@ def print_end(results: Sequence[CaseResult], out: Path) -> None:
     """How many of each, and where they are."""
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed", "cancelled")}
     print(", ".join(f"{n} {status}" for status, n in counts.items() if n) + f"; see {out}")
+
+
+def print_report(results: Sequence[CaseResult], out: Path) -> None:
+    """Write the report and say where it is; the batch is not undone because that fails."""
+    from napari_ganseg.errors import GansegError
+    from napari_ganseg.report import write_report
+
+    try:
+        print(f"report: {write_report(out, results)}")
+    except GansegError as error:
+        print(f"no report: {error}", file=sys.stderr)
 
 
 @contextmanager

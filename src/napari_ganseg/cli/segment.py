@@ -38,6 +38,8 @@ def add(commands: Any) -> None:
     )
     many.add_argument("--follow", action="store_true", help="follow links that lead out of the folder")
     many.add_argument("--overwrite", action="store_true", help="replace labels that others wrote")
+    cluster = "compute on a Dask cluster: its scheduler's address, for example tcp://node1:8786 (docs/cluster.md)"
+    many.add_argument("--cluster", metavar="ADDRESS", help=cluster)
     command.set_defaults(command=run)
 
 
@@ -47,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.scan.is_dir():
         if len(options.model) > 1:
             raise UsageError("One scan takes one --model; several are for a folder.")
+        if options.cluster:
+            raise UsageError("--cluster is for a folder; one scan is segmented here.")
         return segment_scan(options, options.model[0])
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} is for one scan, and {options.scan} is a folder.")
