@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_ganseg.io import read, read_labels, write
     from napari_ganseg.metrics import evaluate
     from napari_ganseg.models import list_models
-    from napari_ganseg.plugin.console import segment_layers
+    from napari_ganseg.plugin.console import in_background, segment_layers
     from napari_ganseg.training.fit import fit
     from napari_ganseg.volume import Annotation, LabelMap, Volume
 
@@ -28,6 +28,7 @@ _HOMES = {
     "write": "io",
     "evaluate": "metrics",
     "list_models": "models",
+    "in_background": "plugin.console",
     "segment_layers": "plugin.console",
     "fit": "training",
     "Annotation": "volume",
@@ -36,8 +37,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "list_models", "read",
-    "read_labels", "segment", "segment_folder", "segment_layers", "write",
+    "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "in_background", "list_models",
+    "read", "read_labels", "segment", "segment_folder", "segment_layers", "write",
 ]  # fmt: skip
 
 

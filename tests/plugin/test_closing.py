@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from builders import write_scan
 
 SCRIPT = """
 import sys, time
@@ -63,3 +67,44 @@ def test_closed_viewer_leaves_nothing_running(tile_s: float, loop: str, leave: s
     assert done.returncode == 0, done.stderr
     assert "deleted" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+BATCH = """
+import sys, time
+import napari
+from pathlib import Path
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+viewer = napari.Viewer(show=False)
+_, widget = viewer.window.add_plugin_dock_widget("napari-ganseg", "Segment a folder")
+widget.folder.value, widget.model.value = Path(sys.argv[1]), "tiny"
+widget.button.native.click()
+
+def leave():
+    if "segmenting" in widget.words.text():
+        viewer.window._qt_window.close()
+        QTimer.singleShot(400, QApplication.quit)
+    else:
+        QTimer.singleShot(50, leave)
+
+QTimer.singleShot(50, leave)
+napari.run(force=True)
+print("left")
+"""
+
+
+def test_viewer_closed_during_a_batch_leaves_no_lock_and_nothing_half_written(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name in "abc":
+        write_scan(folder / f"{name}.nii.gz", (70, 70, 70), np.eye(4))
+    environment = os.environ | {"GANSEG_MODELS": str(models)}
+    command = [sys.executable, "-c", BATCH, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.stdout.splitlines()[-1:] == ["left"], done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    left = {path.name for path in tmp_path.joinpath("scans-labels").iterdir()}
+    assert not [name for name in left if "lock" in name or "tmp" in name]
+    assert "c.nii.gz" not in left

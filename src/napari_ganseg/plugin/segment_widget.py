@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Table, create_widget
 from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy import compat
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_ganseg.errors import GansegError, UsageError
@@ -15,6 +14,7 @@ from napari_ganseg.models import list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.plugin import commands
 from napari_ganseg.plugin.forewarning import forewarning
+from napari_ganseg.plugin.job_button import JobButton, is_alive
 from napari_ganseg.plugin.layers import LayerData, bare
 from napari_ganseg.plugin.placement import Placement, orientation_codes
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
@@ -71,8 +71,7 @@ class SegmentWidget(Container[Any]):
         self._connect()
         watch(self._viewer)
         self.reset_choices()
-        if job := job_of(self._viewer):  # this form was closed while it ran, and opened again
-            self._follow(job)
+        self._job_button = JobButton(self.button, self._viewer, "segment", self._start)
 
     def _connect(self) -> None:
         """Every connection of this widget; napari adds those of `reset_choices` to its layer list, and undoes them."""
@@ -80,7 +79,6 @@ class SegmentWidget(Container[Any]):
         self.letters.changed.connect(self._on_letters)
         self.model.changed.connect(self._on_model)
         self.region.changed.connect(self._warn)
-        self.button.clicked.connect(self._on_button)
         self.save_button.clicked.connect(self._on_save)
 
     # --- the form ---
@@ -135,17 +133,6 @@ class SegmentWidget(Container[Any]):
         """Whether a segmentation runs behind this viewer."""
         return job_of(self._viewer) is not None
 
-    def _on_button(self) -> None:
-        """Start, or cancel what runs."""
-        if job := job_of(self._viewer):
-            job.cancel()
-            self.button.text, self.button.enabled = "Cancelling...", False
-            return
-        try:
-            self._start()
-        except GansegError as error:
-            show_error(str(error))
-
     def _start(self) -> None:
         image = bare(self.image.value)
         if image is None:
@@ -154,15 +141,10 @@ class SegmentWidget(Container[Any]):
             raise UsageError("There is no model; put one into the model folder (Preferences > Plugins).")
         placement, before = placement_of(image), Identity.of(image)
         task = Task(image.data, placement, self.model.value, self._settings(image, placement))
-        self._follow(Job(
+        Job(
             self._viewer, lambda: make_run(task), f"Segment {image.name}", finish=layer_maker(placement),
-            on_done=lambda made: self._show(made, image, before), on_failed=show_error,
-        ))  # fmt: skip
-
-    def _follow(self, job: Job[LayerData]) -> None:
-        """Turn the button into Cancel until the job ends."""
-        job.ended.connect(self._on_end)
-        self.button.text = "Cancel"
+            on_done=lambda made: self._show(made, image, before), on_failed=show_error, owner="segment",
+        )  # fmt: skip
 
     def _settings(self, image: Image, placement: Placement) -> dict[str, Any]:
         """Fields of the engine's Settings, as the form says."""
@@ -206,10 +188,6 @@ class SegmentWidget(Container[Any]):
             self._viewer.layers.selection.active = self._result
         commands.save_labels(self._viewer)
 
-    def _on_end(self) -> None:
-        if is_alive(self):
-            self.button.text, self.button.enabled = "Segment", True
-
 
 def is_unknown(image: Image) -> bool:
     """Whether nobody knows how a volume lies in the patient."""
@@ -217,11 +195,6 @@ def is_unknown(image: Image) -> bool:
         return image.ndim == 3 and bool(placement_of(image).assumption)
     except GansegError:
         return False
-
-
-def is_alive(widget: SegmentWidget) -> bool:
-    """Whether Qt still has the widget: a closed viewer takes it along, a closed dock does not."""
-    return bool(compat.isalive(widget.native))  # type: ignore[no-untyped-call]
 
 
 def wrap(label: QLabel) -> None:

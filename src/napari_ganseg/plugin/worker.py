@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
@@ -12,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from napari.qt.threading import create_worker
 from napari.utils import progress as ProgressBar
 from psygnal import Signal
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import Qt, QThreadPool
 
 from napari_ganseg.errors import Cancelled, GansegError, UsageError
 from napari_ganseg.plugin.beside_mesa import load_triton_apart
@@ -20,6 +22,7 @@ from napari_ganseg.run import Progress, Run
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+LEAST_PAUSE_S = 0.05  # between two words of progress
 LONGEST_STEP_MS = 60_000  # a tile on a slow machine; the interpreter's end waits no longer for one
 
 
@@ -41,6 +44,13 @@ class Stopped:
     """The user cancelled."""
 
 
+class Announcer:
+    """Tells every form what begins behind any viewer."""
+
+    began = Signal(object, object)  # the viewer, its job
+
+
+announcer = Announcer()
 _jobs: WeakKeyDictionary[Any, Job[Any]] = WeakKeyDictionary()
 
 
@@ -57,6 +67,7 @@ class Job(Generic[T]):
         make: starts the work; called in the background, so that it may import torch.
         finish: turns its result into what `on_done` wants, in the background too.
         title: what the activity dock calls it.
+        owner: the kind of form that may cancel it, where there is one.
         on_done: gets the result, in the viewer's thread.
         on_failed: gets the message.
 
@@ -64,24 +75,28 @@ class Job(Generic[T]):
         UsageError: the viewer has a job already.
     """
 
+    progressed = Signal(object)  # each Progress, in the viewer's thread
     ended = Signal()  # last of all, however it ended
 
     def __init__(
         self, viewer: Any, make: Callable[[], Run[Any]], title: str, *, finish: Callable[[Any], T],
-        on_done: Callable[[T], None], on_failed: Callable[[str], None],
+        on_done: Callable[[T], None], on_failed: Callable[[str], None], owner: str = "",
     ) -> None:  # fmt: skip
         self.title: str = title
+        self.owner: str = owner
         self._viewer = viewer
         if running := _jobs.get(viewer):
             raise UsageError(f"This viewer is busy ({running.title}). Wait for it, or cancel it.")
         self._work = Work(make, finish, title)
         self._on_done, self._on_failed = on_done, on_failed
-        self._bar = ProgressBar(total=0, desc=title)
+        self._bar, self._is_drawing = ProgressBar(total=0, desc=title), False
         self._worker = create_worker(self._work.steps, _start_thread=False)
         self._worker.yielded.connect(self._on_yielded)
+        self._worker.aborted.connect(self._work.abandon, Qt.ConnectionType.DirectConnection)  # in the worker's thread
         self._worker.aborted.connect(self._on_aborted)
         _jobs[viewer] = self
         self._worker.start()
+        announcer.began.emit(viewer, self)
 
     def cancel(self) -> None:
         """End between two tiles and keep nothing."""
@@ -108,13 +123,20 @@ class Job(Generic[T]):
 
     def _on_aborted(self) -> None:
         """napari stops its workers when a viewer closes: nobody is left to show a result to."""
-        self._work.cancel()
         self._end()
 
     def _show(self, news: Progress) -> None:
-        self._bar.total = news.total
-        self._bar.set_description(f"{self.title}: {news.doing}")
-        self._bar.update(news.done - self._bar.n)
+        """Tell who listens, then move the bar: that lets Qt deliver what comes next, which only tells."""
+        self.progressed.emit(news)
+        if self._is_drawing:
+            return
+        self._is_drawing = True
+        try:
+            self._bar.total = news.total
+            self._bar.set_description(f"{self.title}: {news.doing}")
+            self._bar.update(news.done - self._bar.n)
+        finally:
+            self._is_drawing = False
 
     def _end(self) -> None:
         if _jobs.pop(self._viewer, None) is None:
@@ -146,6 +168,15 @@ class Work(Generic[T]):
         if self._run is not None:
             self._run.cancel()
 
+    def abandon(self) -> None:
+        """Bring a Run that nobody iterates any more to its end, so that its threads, locks and memory go."""
+        self.cancel()
+        run, self._make, self._run = self._run, None, None
+        with suppress(Exception):
+            for _ in run or ():
+                pass
+        _unfinished.discard(self)
+
     def steps(self) -> Generator[Progress | Done[T] | Failed | Stopped, None, None]:
         """Progress, then exactly one outcome."""
         yield Progress(0, 0, "starting")
@@ -168,8 +199,18 @@ class Work(Generic[T]):
         self._run = run = self._make()
         if self._is_cancelled:
             run.cancel()
-        yield from run
+        yield from unhurried(run)
         return self._finish(run.result)
+
+
+def unhurried(run: Run[Any]) -> Generator[Progress, None, None]:
+    """Progress no more often than people can read it, and every case: a flood would hold up the viewer."""
+    shown_s = 0.0
+    for progress in run:
+        now_s = time.monotonic()
+        if progress.case is not None or now_s - shown_s >= LEAST_PAUSE_S:
+            shown_s = now_s
+            yield progress
 
 
 _unfinished: WeakSet[Work[Any]] = WeakSet()
