@@ -27,6 +27,9 @@ from napari_ganseg.models import Model, find_model, save_model
 from napari_ganseg.models.card import Card
 from napari_ganseg.models.file import SUFFIX
 from napari_ganseg.models.library import PINS, SHIPPED
+from napari_ganseg.training import config_from_json
+
+RECIPES = Path(__file__).parent / "recipes"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.exit(f"{best.card.name} is not fit to ship: {'; '.join(figures.swaps)}.")
     for model, measured in arms:
         record(finished(model.card, measured.mean, options.data_words))
-    card = finished(compared(best.card, arms), figures.mean, options.data_words)
+    card = worded(finished(compared(best.card, arms), figures.mean, options.data_words))
     SHIPPED.mkdir(exist_ok=True)
     path = SHIPPED / f"{card.name}{SUFFIX}"
     save_model(path, card, best.network)
@@ -81,6 +84,15 @@ def compared(card: Card, arms: Sequence[tuple[Model, Figures]]) -> Card:
     verdict = did.verdict if helped else "supervised"
     both = {"dice_with": validation(adversarial), "dice_without": validation(plain)}
     return replace(card, adversary=replace(did, verdict=verdict, **both))
+
+
+def worded(card: Card) -> Card:
+    """The card with the recipe's words for people, which may have become better since the training began."""
+    recipe = RECIPES / f"{card.name}.json"
+    if not recipe.exists():
+        return card
+    words = config_from_json(recipe.read_bytes()).card
+    return replace(card, summary=words.summary, about=words.about)
 
 
 def finished(card: Card, dice: float, data: str | None) -> Card:
