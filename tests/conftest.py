@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small networks on busy cores are faster so
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

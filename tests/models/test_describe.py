@@ -42,9 +42,16 @@ def test_in_short_there_are_three_lines() -> None:
 def test_an_adversary_says_what_it_did() -> None:
     words = adversary_in_words(Adversary("adversarial", 0.9, 0.8, 0.11, 0.88, 0.87))
     assert words == (
-        "adversary: took part in 90% of the steps after warm-up; 11.0% of the segmentation's gradient (median); "
-        "its discriminator tells held-out truth from prediction with AUROC 0.80; validation Dice 0.8800 with it, "
-        "0.8700 without at equal steps; these weights were trained with it"
+        "trained with an adversary: it took part in 90% of the steps after warm-up; 11.0% of the segmentation's "
+        "gradient (median); D tells held-out truth from prediction with AUROC 0.80; validation Dice 0.8800 with it, "
+        "0.8700 without at equal steps"
     )
     assert adversary_in_words(Adversary()) == "trained without an adversary"
-    assert "count as supervised" in adversary_in_words(Adversary(lambda_share=0.1))
+    assert "did too little to count" in adversary_in_words(Adversary(lambda_share=0.1))
+
+
+def test_a_model_that_shipped_without_says_what_its_twin_with_an_adversary_did() -> None:
+    words = adversary_in_words(Adversary("supervised", 0.9, 0.8, 0.11, 0.86, 0.87))
+    assert words.startswith(
+        "trained without an adversary, since the same training with one was no better: it took part"
+    )

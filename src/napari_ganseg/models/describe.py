@@ -56,14 +56,20 @@ def adversary_in_words(a: Adversary) -> str:
     """What the adversary did, and whether it helped."""
     if a.lambda_share == 0 and a.auroc is None:
         return "trained without an adversary"
-    facts = [f"took part in {a.lambda_share:.0%} of the steps after warm-up"]
+    facts = [f"it took part in {a.lambda_share:.0%} of the steps after warm-up"]
     if a.gradient_ratio is not None:
         facts.append(f"{a.gradient_ratio:.1%} of the segmentation's gradient (median)")
     if a.auroc is not None:
-        facts.append(f"its discriminator tells held-out truth from prediction with AUROC {a.auroc:.2f}")
+        facts.append(f"D tells held-out truth from prediction with AUROC {a.auroc:.2f}")
     if a.dice_with is not None and a.dice_without is not None:
         facts.append(f"validation Dice {a.dice_with:.4f} with it, {a.dice_without:.4f} without at equal steps")
-    shipped = (
-        "these weights were trained with it" if a.verdict == "adversarial" else "these weights count as supervised"
-    )
-    return f"adversary: {'; '.join(facts)}; {shipped}"
+    return f"{beginning(a)}: {'; '.join(facts)}"
+
+
+def beginning(a: Adversary) -> str:
+    """Whether these weights, or those of a twin, had the adversary."""
+    if a.verdict == "adversarial":
+        return "trained with an adversary"
+    if a.dice_with is not None and a.dice_without is not None:
+        return "trained without an adversary, since the same training with one was no better"
+    return "trained with an adversary that did too little to count (supervised)"
