@@ -32,7 +32,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/npe2 validate napari-ganseg
 
 screenshot: $(VENV)/.installed-$(QT)
-	$(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output --screenshot docs/images/segment.png
+	$(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output --screenshot demo_output/segment.png
+	$(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output --screenshot demo_output/headneck.png \
+		--scan $(or $(SCAN),sample_volumes/sample_ct.nii.gz) --model headneck-ct
+	$(if $(SCAN),,cp demo_output/segment.png demo_output/headneck-3d.png docs/images/)
 
 wheel: $(VENV)/.installed-dev
 	rm -rf dist && $(BIN)/python -m build --wheel

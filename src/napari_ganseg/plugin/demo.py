@@ -83,9 +83,9 @@ def show_depth(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
     labels.opacity, labels.iso_gradient_mode = 1.0, "smooth"
     found = np.argwhere(labels.data > 0)
     low, high = (np.array(labels.data_to_world(corner)) for corner in (found.min(axis=0), found.max(axis=0)))
-    viewer.camera.center = tuple((low + high) / 2)
-    viewer.camera.set_view_direction(TO_THE_BACK, UP)
-    viewer.camera.zoom = 0.8 * min(viewer.canvas.size) / float(np.linalg.norm(high - low))
+    viewer.scene.camera.center = tuple((low + high) / 2)
+    viewer.scene.camera.set_view_direction(TO_THE_BACK, UP)
+    viewer.scene.camera.zoom = 0.8 * min(viewer.canvas.size) / float(np.linalg.norm(high - low))
 
 
 def take(viewer: napari.Viewer, path: Path) -> None:
