@@ -1,6 +1,6 @@
 """Whether the discriminator can teach anything: it learns on hard maps of a fixed generator, and meets other patients.
 
-    python -m benchmarks.discriminator --model hippocampus-mri --steps 300
+    python -m benchmarks.discriminator --model hippocampus-mri --steps 1000
 
 The generator is a finished model and does not change. D learns on the training folds and is tested on the validation
 fold: its AUROC must reach 0.65, otherwise an adversary of this strength would have nothing to say.
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train D alone, print its accuracy on the way and its held-out AUROC."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.discriminator", description="D against a fixed G.")
     parser.add_argument("--model", default="hippocampus-mri")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--threads", type=int, help="of the processor")
     options = parser.parse_args(arguments)
     for kind in (DeprecationWarning, FutureWarning):
