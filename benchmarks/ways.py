@@ -41,9 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_complete = len(whole) == len(scans) - len(damaged)
     for way, is_same in same.items():
         print(f"{'ok  ' if is_same else 'FAIL'} {way}: the same voxels as the shell's")
-    print(
-        f"{len(whole)} of {len(scans)} cases, {len(damaged)} damaged; {sum(same.values())} of {len(same)} other ways agree"
-    )
+    agreed = f"{sum(same.values())} of {len(same)} other ways agree"
+    print(f"{len(whole)} of {len(scans)} cases done, {len(damaged)} damaged; {agreed}")
     return 0 if is_complete and all(same.values()) else 1
 
 
