@@ -154,3 +154,12 @@ def test_an_annotation_knows_every_voxel_of_its_labels() -> None:
     assert Annotation(labels, np.ones((2, 3), bool)).missing == frozenset()
     with pytest.raises(GeometryError, match=r"The known mask has the shape \(3, 2\), the labels \(2, 3\)"):
         Annotation(labels, np.ones((3, 2), bool))
+
+
+def test_a_console_shows_a_line_and_not_the_voxels() -> None:
+    volume = Volume(array=np.zeros((2, 4, 5, 6), np.int16), affine=identity_affine((1, 1, 2.5)), has_channels=True)
+    assert repr(volume) == "Volume(4x5x6 at 1 x 1 x 2.5 mm, int16, 2 channels)"
+    classes = tuple(LabelClass(value, f"organ {value}", "#000000") for value in range(1, 12))
+    labels = LabelMap(array=np.zeros((4, 5), np.uint8), affine=identity_affine(), classes=classes)
+    assert repr(labels).startswith("LabelMap(4x5 at 1 x 1 mm, uint8: 1 organ 1, 2 organ 2")
+    assert repr(labels).endswith("8 organ 8, ...)")

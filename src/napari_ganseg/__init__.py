@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CaseResult": "batch",
     "segment_folder": "batch",
+    "write_report": "report",
     "GansegError": "errors",
     "segment": "inference",
     "read": "io",
@@ -38,7 +39,7 @@ _HOMES = {
 
 __all__ = [
     "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "in_background", "list_models",
-    "read", "read_labels", "segment", "segment_folder", "segment_layers", "write",
+    "read", "read_labels", "segment", "segment_folder", "segment_layers", "write", "write_report",
 ]  # fmt: skip
 
 

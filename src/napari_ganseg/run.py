@@ -62,6 +62,10 @@ class Run(Generic[T]):
         self._result: list[T] = []
         self._fault: Exception | None = None
 
+    def __repr__(self) -> str:
+        state = "failed" if self._fault else "done" if self._result else "iterate it, or ask for its .result"
+        return f"Run({state})"
+
     def __iter__(self) -> Iterator[Progress]:
         while not self._result:
             if self._fault is not None:

@@ -77,6 +77,11 @@ class Grid:
         """Volume of one voxel in millilitres, right for sheared grids too."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
+    def in_words(self) -> str:
+        """Size and spacing, as the array has them."""
+        size, spacing = "x".join(map(str, self.shape)), " x ".join(f"{s:.3g}" for s in self.spacing_mm)
+        return f"{size} at {spacing} mm, {self.array.dtype}"
+
     def to_mm(self, index: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Turn voxel indices (..., 2 or 3), in array order, into RAS+ millimetres (..., 3)."""
         points = np.asarray(index, dtype=np.float64)
@@ -110,6 +115,9 @@ class Volume(Grid):
 
     has_channels: bool = False
 
+    def __repr__(self) -> str:
+        return f"Volume({self.in_words()}{f', {self.channels} channels' if self.has_channels else ''})"
+
     @property
     def spatial_ndim(self) -> int:
         """2 for a slice, 3 for a volume, channels not counted."""
@@ -138,6 +146,12 @@ class LabelMap(Grid):
         if self.array.dtype.kind not in "iub":
             raise GeometryError(f"Labels are whole numbers; this array holds {self.array.dtype}.")
         object.__setattr__(self, "array", smallest_integers(self.array))
+
+    def __repr__(self) -> str:
+        classes = ", ".join(f"{c.value} {c.name}" for c in self.classes[:8]) + (
+            ", ..." if len(self.classes) > 8 else ""
+        )
+        return f"LabelMap({self.in_words()}: {classes or 'no named classes'})"
 
     def name_of(self, value: int) -> str:
         """Name of a class, or "label 7" where nobody named it."""

@@ -79,7 +79,7 @@ def test_every_case_gets_a_row_and_opens_with_its_labels(office: Office, folder:
     assert office.column(2)[0].startswith("Cannot open broken.nii.gz: ")
     assert " mL" in office.column(2)[1]
     assert (folder.with_name("scans-labels") / "b.nii.gz").is_file()
-    assert office.widget.words.text().startswith("1 failed, 2 done. Labels are in ")
+    assert office.widget.words.text().startswith("1 failed, 2 done. Labels and report.html are in ")
     assert office.widget.button.text == "Segment folder"
     office.widget.table.cellDoubleClicked.emit(2, 0)
     image, labels = office.viewer.layers

@@ -40,6 +40,10 @@ class CaseResult:
     volumes_ml: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{name} {ml:.4g} mL" for name, ml in self.volumes_ml.items() if ml)
+        return f"CaseResult({self.name}: {', '.join(filter(None, (self.status, self.cause or volumes)))})"
+
     @property
     def is_good(self) -> bool:
         """Whether the labels are there, complete."""

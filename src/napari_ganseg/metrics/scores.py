@@ -91,6 +91,9 @@ class Scores:
         """A flat row per class for tables and files; None where there is nothing to say."""
         return [row(value, score, self.tolerance_mm) for value, score in self.per_class.items()]
 
+    def __repr__(self) -> str:  # a console shows this: the table, not the numbers in a heap
+        return str(self)
+
     def __str__(self) -> str:
         lines = [heading(self.tolerance_mm), *(cells(s, self.tolerance_mm) for s in self.per_class.values())]
         table = aligned(lines) if self.per_class else []

@@ -40,6 +40,10 @@ class Model:
     network: nn.Module
     sha256: str
 
+    def __repr__(self) -> str:
+        card = self.card
+        return f"Model({card.name}, {card.dims}D {card.modality}: {', '.join(c.name for c in card.classes)})"
+
 
 def save_model(path: Path, card: Card, network: nn.Module) -> Model:
     """Write card and weights as one file, with a probe of what the network computes.

@@ -18,7 +18,7 @@ from napari_ganseg.models import list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.plugin.case_opener import CaseOpener
 from napari_ganseg.plugin.case_table import CaseTable, in_numbers
-from napari_ganseg.plugin.folder_task import FolderTask, make_run
+from napari_ganseg.plugin.folder_task import FolderTask, make_run, reported
 from napari_ganseg.plugin.job_button import JobButton
 from napari_ganseg.plugin.layers import bare
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
@@ -127,9 +127,10 @@ class BatchWidget(QWidget):
 
     def _start(self) -> None:
         task = self._task()
-        job: Job[tuple[CaseResult, ...]] = Job(
-            self._viewer, lambda: make_run(task), f"Segment folder {task.folder.name}", finish=tuple,
-            on_done=lambda cases: self._on_done(cases, task), on_failed=self._on_failed, owner="batch",
+        job: Job[tuple[tuple[CaseResult, ...], Path | None]] = Job(
+            self._viewer, lambda: make_run(task), f"Segment folder {task.folder.name}",
+            finish=lambda cases: reported(cases, task), on_done=lambda ended: self._on_done(*ended, task),
+            on_failed=self._on_failed, owner="batch",
         )  # fmt: skip
         self.table.clear_cases()
         job.progressed.connect(self._on_progress)
@@ -142,11 +143,12 @@ class BatchWidget(QWidget):
         count = f"{progress.done} of {progress.total} cases. " if progress.total else ""
         self.words.setText(count + progress.doing)
 
-    def _on_done(self, cases: tuple[CaseResult, ...], task: FolderTask) -> None:
+    def _on_done(self, cases: tuple[CaseResult, ...], report: Path | None, task: FolderTask) -> None:
         show_info(f"{task.folder.name}: {in_numbers(cases)}.")
         if compat.isalive(self):  # type: ignore[no-untyped-call]
             self.table.set_cases(cases)
-            self.words.setText(f"{in_numbers(cases)}. Labels are in {task.out}. Double-click a row to open the case.")
+            what = f"Labels and {report.name}" if report else "Labels"
+            self.words.setText(f"{in_numbers(cases)}. {what} are in {task.out}. Double-click a row to open the case.")
 
     def _on_failed(self, message: str) -> None:
         show_error(message)
