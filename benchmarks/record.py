@@ -61,7 +61,7 @@ def public_word(word: str) -> str:
 
 
 def public_path(path: str) -> str:
-    """`/work/shared/data/heart` as `$GANSEG_DATA/heart`, `/home/me/runs/a.json` as `runs/a.json`, others unchanged."""
+    """`/srv/data/heart` as `$GANSEG_DATA/heart`, `/home/me/runs/a.json` as `runs/a.json`, others unchanged."""
     root = os.environ.get("GANSEG_DATA", "").rstrip("/") + "/"
     if root != "/" and path.startswith(root):
         return DATA + path.removeprefix(root).rstrip("/")

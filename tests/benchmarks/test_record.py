@@ -11,7 +11,7 @@ from benchmarks.record import add_line, lines, public_command
 @pytest.mark.parametrize(
     ("command", "public"),
     [
-        ("train /work/shared/data/heart --threads 1", "train $GANSEG_DATA/heart --threads 1"),
+        ("train /srv/data/heart --threads 1", "train $GANSEG_DATA/heart --threads 1"),
         ("train ../shared/data/a/ /mnt/data/b", "train $GANSEG_DATA/a $GANSEG_DATA/b"),
         ("train /scans/ct --run /home/me/runs/plain/ct", "train $GANSEG_DATA/ct --run plain/ct"),
         ("train x --config=/home/me/recipes/ct.json", "train x --config=recipes/ct.json"),

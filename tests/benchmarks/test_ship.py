@@ -21,7 +21,7 @@ def arm(folder: Path, verdict: str, validation: float, steps: float = 10) -> Pat
     """A trained model's file."""
     model = random_model()
     metrics = {"validation_dice": validation, "steps": steps, "minutes": 1.0}
-    made = replace(model.card.provenance, metrics=metrics, command="napari-ganseg train /work/data/x --run /a/b/c")
+    made = replace(model.card.provenance, metrics=metrics, command="napari-ganseg train /srv/data/x --run /a/b/c")
     adversary = Adversary(verdict, lambda_share=0.9 if verdict == "adversarial" else 0.0)  # type: ignore[arg-type]
     folder.mkdir()
     path = folder / "tiny.ganseg.safetensors"
