@@ -48,6 +48,13 @@ class Figures:
         """Every confusion of right and left, with its case."""
         return [f"{case.name}: {swap}" for case in self.cases for swap in case.swaps]
 
+    def against(self, other: Figures) -> tuple[float, float, float]:
+        """Mean paired difference over the cases, and its 95 % bootstrap interval."""
+        differences = np.subtract(self.per_case, other.per_case)
+        draws = np.random.default_rng(0).choice(differences, (10_000, len(differences))).mean(axis=1)
+        low, high = np.percentile(draws, (2.5, 97.5))
+        return float(differences.mean()), float(low), float(high)
+
     def of_class(self, value: int) -> list[float]:
         """Dice of one class, case by case."""
         return [case.dices[value] for case in self.cases if value in case.dices]

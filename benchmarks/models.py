@@ -3,6 +3,7 @@
     python -m benchmarks.models --model hippocampus-mri                              # held-out fold of its own data
     python -m benchmarks.models --model runs/plain/headneck-ct.ganseg.safetensors    # the same of a model file
     python -m benchmarks.models --model hippocampus-mri --data DIR      # every case of DIR/images and DIR/labels
+    python -m benchmarks.models --model headneck-ct --against runs/plain/headneck-ct.ganseg.safetensors    # paired
 
 Exits 0 when the mean reaches the bar that the project set for the model on its held-out fold (--data has no bar) and
 no right organ was taken for the left one. A class that nobody contoured in a case does not count there.
@@ -39,15 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", required=True, help="a name, or a model file")
     parser.add_argument("--data", type=Path, help="a folder with images/ and labels/; every case counts")
+    parser.add_argument("--against", help="another model; fails where that one is better on the same cases")
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         model = find_model(options.model)
-        figures = measure(options.data, case_names(options.data), model) if options.data else held_out(model)
+        figures = measured(model, options.data)
+        other = measured(find_model(options.against), options.data) if options.against else None
     except GansegError as error:
         sys.exit(str(error))
-    return report(model, figures, has_bar=options.data is None)
+    code = report(model, figures, has_bar=options.data is None)
+    return max(code, compare(figures, other)) if other else code
+
+
+def measured(model: Model, data: Path | None) -> Figures:
+    """A model on every case of a folder, or on its held-out fold."""
+    return measure(data, case_names(data), model) if data else held_out(model)
+
+
+def compare(figures: Figures, other: Figures) -> int:
+    """Print the paired difference; 0 where the other model is no better."""
+    mean, low, high = figures.against(other)
+    print(f"against {other.mean:.4f}: paired difference {mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
+    return 0 if mean >= 0 else 1
 
 
 def held_out(model: Model) -> Figures:
