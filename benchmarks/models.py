@@ -1,12 +1,14 @@
 """How good a model is: Dice per class by name on cases it never saw.
 
+    python -m benchmarks.models                                                      # every model that ships
     python -m benchmarks.models --model hippocampus-mri                              # held-out fold of its own data
     python -m benchmarks.models --model runs/plain/headneck-ct.ganseg.safetensors    # the same of a model file
     python -m benchmarks.models --model hippocampus-mri --data DIR      # every case of DIR/images and DIR/labels
     python -m benchmarks.models --model headneck-ct --against runs/plain/headneck-ct.ganseg.safetensors    # paired
 
-Exits 0 when the mean reaches the bar that the project set for the model on its held-out fold (--data has no bar) and
-no right organ was taken for the left one. A class that nobody contoured in a case does not count there.
+Exits 0 when the mean reaches the bar that the project set for the model on its held-out fold (--data has no bar), is no
+lower than what is on record of the plain network of equal steps, and no right organ was taken for the left one. A class
+that nobody contoured in a case does not count there.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 
 from benchmarks.figures import Figures, Measured
 from benchmarks.goals import GOALS, Goal
+from benchmarks.record import plain_twin
 from benchmarks.sides import side_faults
 from napari_ganseg.errors import GansegError
 from napari_ganseg.inference import segment
@@ -29,29 +32,44 @@ from napari_ganseg.io import read_labels
 from napari_ganseg.io.names import stem
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model, find_model
+from napari_ganseg.models.file import SUFFIX
+from napari_ganseg.models.library import SHIPPED
 from napari_ganseg.training.cases import is_case
 from napari_ganseg.training.partial import missing_classes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print Dice per class and, last, `mean Dice 0.xxx over N cases` with what else was asked for."""
+    """Print Dice per class and, last, `NAME: mean Dice 0.xxx over N cases` with what else was asked for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.models", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parser.add_argument("--model", required=True, help="a name, or a model file")
+    parser.add_argument("--model", help="a name, or a model file; by default every shipped one")
     parser.add_argument("--data", type=Path, help="a folder with images/ and labels/; every case counts")
     parser.add_argument("--against", help="another model; fails where that one is better on the same cases")
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    if options.model is None and (options.data or options.against):
+        parser.error("--data and --against need --model")
+    names = [options.model] if options.model else [path.name.removesuffix(SUFFIX) for path in shipped()]
     try:
-        model = find_model(options.model)
-        figures = measured(model, options.data)
-        other = measured(find_model(options.against), options.data) if options.against else None
+        return max([measure_one(name, options.data, options.against) for name in names])
     except GansegError as error:
         sys.exit(str(error))
-    code = report(model, figures, has_bar=options.data is None)
-    return max(code, compare(figures, other)) if other else code
+
+
+def measure_one(name: str, data: Path | None, against: str | None) -> int:
+    """Print a model's figures, its name last; 0 where all holds."""
+    model = find_model(name)
+    figures = measured(model, data)
+    codes = [compare(figures, measured(find_model(against), data))] if against else []
+    codes += [] if data else [compare_recorded(model, figures)]
+    return max(*codes, report(model, figures, has_bar=data is None), 0)
+
+
+def shipped() -> list[Path]:
+    """The files of the models that come with the plugin."""
+    return sorted(SHIPPED.glob(f"*{SUFFIX}"))
 
 
 def measured(model: Model, data: Path | None) -> Figures:
@@ -64,6 +82,15 @@ def compare(figures: Figures, other: Figures) -> int:
     mean, low, high = figures.against(other)
     print(f"against {other.mean:.4f}: paired difference {mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
     return 0 if mean >= 0 else 1
+
+
+def compare_recorded(model: Model, figures: Figures) -> int:
+    """Print the held-out Dice on record of the plain network of equal steps; 0 where none is, or none better."""
+    plain = plain_twin(model.card)
+    if plain is None:
+        return 0
+    print(f"the plain network of equal steps, on record: {plain:.4f}, here {figures.mean:.4f}")
+    return 0 if round(figures.mean, 4) >= plain else 1
 
 
 def held_out(model: Model) -> Figures:
@@ -126,7 +153,9 @@ def report(model: Model, figures: Figures, *, has_bar: bool) -> int:
         is_reached = figures.mean >= goal.bar
         is_good &= is_reached
         print(f"bar {goal.bar:.3f}: {'reached' if is_reached else 'MISSED'}")
-    print(f"mean Dice {figures.mean:.3f} over {len(figures.per_case)} cases{in_words(figures, goal)}")
+    print(
+        f"{model.card.name}: mean Dice {figures.mean:.3f} over {len(figures.per_case)} cases{in_words(figures, goal)}"
+    )
     return 0 if is_good else 1
 
 

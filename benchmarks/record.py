@@ -41,6 +41,18 @@ def described(card: Card) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def plain_twin(card: Card) -> float | None:
+    """The held-out Dice on record of the same training without an adversary."""
+    mine = described(card)
+    for line in reversed(lines()):
+        is_plain = line.get("adversary", {}).get("lambda_share") == 0
+        is_twin = all(line[key] == mine[key] for key in ("model", "split", "seed"))
+        if is_plain and is_twin and line["scores"]["steps"] == mine["scores"].get("steps"):
+            dice: float | None = line["scores"].get("test_dice")
+            return dice
+    return None
+
+
 def machine() -> str:
     """Processor, GPU and versions, in words."""
     cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores, {platform.machine()}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import models
+from benchmarks import models, record
 from benchmarks.figures import Figures, Measured
 from benchmarks.goals import GOALS, Goal
 from benchmarks.models import main, measure, report
@@ -96,7 +96,7 @@ def test_the_last_line_gives_the_figures(
     assert "organ 2" in apart
     assert "not in the mean" in apart
     assert bar == "bar 0.500: reached"
-    assert last == "mean Dice 0.800 over 2 cases of 1 patients, 1 classes; right and left never swapped"
+    assert last == "tiny: mean Dice 0.800 over 2 cases of 1 patients, 1 classes; right and left never swapped"
 
 
 def test_a_model_file_is_measured_by_the_goal_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +105,37 @@ def test_a_model_file_is_measured_by_the_goal_of_its_name(tmp_path: Path, monkey
     (tmp_path / "mine").mkdir()
     for name in "abcdefgh":  # of these, b.png alone falls into fold 0
         save_case(tmp_path / "mine", name, [0, 1, 1, 0], [0, 1, 1, 0])
-    monkeypatch.setattr(models, "report", lambda model, figures, has_bar: figures)
-    figures: Any = main(["--model", str(saved(tmp_path, dims=2))])
-    assert [case.name for case in figures.cases] == ["b.png"]
+    seen: list[Figures] = []
+    monkeypatch.setattr(record, "RUNS", tmp_path / "runs.jsonl")
+    monkeypatch.setattr(models, "report", lambda model, figures, has_bar: seen.append(figures) or 0)
+    main(["--model", str(saved(tmp_path, dims=2))])
+    assert [case.name for case in seen[0].cases] == ["b.png"]
 
 
 @pytest.mark.parametrize(("model", "message"), [("nothing", "no model"), ("no.ganseg.safetensors", "Cannot")])
 def test_a_model_that_is_not_there_is_said(model: str, message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         main(["--model", model])
+
+
+def test_a_model_below_its_plain_twin_on_record_fails(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(record, "RUNS", tmp_path / "runs.jsonl")
+    trained = replace(model.card.provenance, metrics={"steps": 10.0, "test_dice": 0.7}, split="1 case", seed=1)
+    twin = Model(replace(model.card, provenance=trained), model.network, "")
+    figures = Figures((Measured("a", {1: 0.69}),), (1,))
+    assert models.compare_recorded(twin, figures) == 0
+    record.add_line(record.described(twin.card) | {"adversary": {"lambda_share": 0.9}})
+    assert models.compare_recorded(twin, figures) == 0
+    record.add_line(record.described(twin.card) | {"adversary": {"lambda_share": 0.0}})
+    assert models.compare_recorded(twin, figures) == 1
+    assert "on record: 0.7000, here 0.6900" in capsys.readouterr().out
+    assert models.compare_recorded(twin, Figures((Measured("a", {1: 0.7}),), (1,))) == 0
+
+
+def test_without_a_name_every_shipped_model_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(models, "measure_one", lambda name, data, against: seen.append(name) or len(seen) - 1)
+    assert main([]) == 1  # the second one failed
+    assert seen == ["headneck-ct", "hippocampus-mri"]

@@ -42,15 +42,25 @@ def figures(model: Model) -> Figures:
     return Figures((Measured("a", {1: TEST_DICE[model.card.adversary.verdict]}),), (1,))
 
 
-@pytest.mark.parametrize(("plain", "dice"), [(0.8, 0.71), (0.9, 0.72)])
-def test_the_better_arm_by_validation_ships_with_its_own_figure(tmp_path: Path, plain: float, dice: float) -> None:
+@pytest.mark.parametrize(("plain", "dice", "verdict"), [(0.8, 0.71, "adversarial"), (0.9, 0.72, "supervised")])
+def test_the_better_arm_by_validation_ships_with_its_own_figure(
+    tmp_path: Path, plain: float, dice: float, verdict: str
+) -> None:
     arms = arm(tmp_path / "gan", "adversarial", 0.85), arm(tmp_path / "plain", "supervised", plain)
     assert ship.main([str(arms[0]), "--without", str(arms[1])]) == 0
     card = load_model(tmp_path / "shipped" / "tiny.ganseg.safetensors").card
     assert card.provenance.metrics["test_dice"] == dice
     assert card.provenance.command == "napari-ganseg train $GANSEG_DATA/x --run b/c"
-    assert (card.adversary.dice_with, card.adversary.dice_without) == (0.85, plain)
+    assert (card.adversary.verdict, card.adversary.dice_with, card.adversary.dice_without) == (verdict, 0.85, plain)
     assert [line["scores"]["test_dice"] for line in record.lines()] == [0.71, 0.72]
+
+
+def test_a_gain_within_noise_counts_as_none(tmp_path: Path) -> None:
+    arms = arm(tmp_path / "gan", "adversarial", 0.85), arm(tmp_path / "plain", "supervised", 0.846)
+    ship.main([str(arms[0]), "--without", str(arms[1])])
+    card = load_model(tmp_path / "shipped" / "tiny.ganseg.safetensors").card
+    assert card.provenance.metrics["test_dice"] == TEST_DICE["supervised"]
+    assert card.adversary.verdict == "supervised"
 
 
 def test_the_pin_is_the_files_own_hash(tmp_path: Path) -> None:
