@@ -45,6 +45,16 @@ class Controls:
             raise Cancelled("Cancelled; nothing was kept.")
 
     @property
+    def is_paused(self) -> bool:
+        """The user wants it to hold."""
+        return not self._go.is_set()
+
+    @property
+    def is_cancelling(self) -> bool:
+        """The user wants nothing of it."""
+        return self._cancel.is_set()
+
+    @property
     def is_stopping(self) -> bool:
         """The user wants the best so far, soon."""
         return self._stop.is_set()

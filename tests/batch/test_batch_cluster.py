@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from napari_ganseg.batch import CaseResult, segment_folder
-from napari_ganseg.batch.holder import this_process
 from napari_ganseg.batch.manifest import read_manifest
 from napari_ganseg.errors import ComputeError, ModelError, UsageError
+from napari_ganseg.io.holder import this_process
 from napari_ganseg.run import Progress, Run
 
 distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")

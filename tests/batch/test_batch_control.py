@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from napari_ganseg.batch import CaseResult, segment_folder
-from napari_ganseg.batch.lock import Lock, take
+from napari_ganseg.io.lock import Lock, take
 from napari_ganseg.run import Run
 
 Scan = Callable[..., Path]

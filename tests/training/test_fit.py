@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import Bands, blob_case, blob_cases, make_card, tiny_config
+from builders import Z_SCORE, Bands, blob_case, blob_cases, make_card, random_model, tiny_config
 from PIL import Image
 
 from napari_ganseg.errors import Cancelled, ComputeError, UsageError
 from napari_ganseg.inference import segment
+from napari_ganseg.io import write
 from napari_ganseg.models import Model, load_model, save_model
 from napari_ganseg.models.file import digest
 from napari_ganseg.networks import weights_of
@@ -25,9 +25,9 @@ from napari_ganseg.training import Case, fit, samples
 from napari_ganseg.training.config import Adversary, Split, fold_of
 from napari_ganseg.training.guards import Limits
 from napari_ganseg.training.provenance import Place
-from napari_ganseg.training.run_folder import PROGRESS
+from napari_ganseg.training.run_folder import read_progress
 from napari_ganseg.training.step import Figures
-from napari_ganseg.training.validation import EXAMPLES, case_dice, validate
+from napari_ganseg.training.validation import EXAMPLES, Validation, case_dice, class_dices, validate
 from napari_ganseg.volume import Annotation, LabelMap
 
 FIT = import_module("napari_ganseg.training.fit")  # its function of the same name hides it
@@ -57,8 +57,8 @@ def test_interrupted_and_resumed_is_bit_for_bit_what_it_would_have_been(tmp_path
         until(iter(fit(cases, config, Place(tmp_path))), step)
     resumed = fit(cases, config, Place(tmp_path)).result
     assert sha256(resumed) == sha256(unbroken)
-    lines = [json.loads(line) for line in (tmp_path / PROGRESS).read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 4, 6]
+    lines, _ = read_progress(tmp_path)
+    assert [line.done for line in lines if line.doing == "validated"] == [2, 4, 6]
 
 
 def test_dropping_any_part_of_the_state_would_show(tmp_path: Path, cases: list[Case]) -> None:
@@ -111,17 +111,17 @@ def test_a_training_learns(tmp_path: Path) -> None:
 
 def test_the_result_is_the_best_not_the_last(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny_config()
-    scores = iter([0.3, 0.9, 0.1])
+    scores = iter([0.5, 0.3, 0.9, 0.1])  # the first is before the first step
     kept: list[str] = []
 
-    def scripted(cases: object, card: object, network: torch.nn.Module, *rest: object) -> float:
+    def scripted(cases: object, card: object, network: torch.nn.Module, *rest: object) -> Validation:
         kept.append(digest(b"", weights_of(network)))
-        return next(scores)
+        return Validation(next(scores), {})
 
     monkeypatch.setattr(FIT, "validate", scripted)
     model = fit(cases, config).result
-    assert sha256(model) == kept[1]
-    assert len(set(kept)) == 3
+    assert sha256(model) == kept[2]
+    assert len(set(kept)) == 4
     assert model.card.provenance.metrics["validation_dice"] == 0.9
 
 
@@ -190,7 +190,7 @@ def test_held_out_cases_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     cases = [blob_case(f"{i}.nii", (16, 16), i) for i in range(12)]
     config = tiny_config(2, split=Split(held_out=(0, 2), validation=(1,)))
     seen: set[str] = set()
-    prepare, judge = samples.prepare, case_dice
+    prepare, judge = samples.prepare, class_dices
 
     def watched(case: Case, card: object) -> object:
         seen.add(case.name)
@@ -198,12 +198,12 @@ def test_held_out_cases_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
 
     by_truth = {id(case.annotation): case.name for case in cases}
 
-    def judged(labels: LabelMap, truth: Annotation) -> float | None:
+    def judged(labels: LabelMap, truth: Annotation) -> dict[int, float]:
         seen.add(by_truth[id(truth)])
         return judge(labels, truth)
 
     monkeypatch.setattr(FIT, "prepare", watched)
-    monkeypatch.setattr("napari_ganseg.training.validation.case_dice", judged)
+    monkeypatch.setattr("napari_ganseg.training.validation.class_dices", judged)
     model = fit(cases, config).result
     assert seen == {case.name for case in cases if fold_of(case.name) not in (0, 2)}
     assert "folds [0, 2] are held out" in model.card.provenance.split
@@ -225,8 +225,8 @@ def test_validation_cases_are_not_learnt_from(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_case_trains_and_its_held_out_slices_validate() -> None:
     model = fit([blob_case(shape=(40, 16, 16))], tiny_config()).result
-    assert model.card.provenance.split.startswith("1 case; its last ")
-    assert model.card.provenance.split.endswith("slices validate and were not learnt from")
+    assert model.card.provenance.split.startswith("1 case; its slices ")
+    assert model.card.provenance.split.endswith(" to 39 of a.nii validate and were not learnt from")
 
 
 def test_no_case_is_refused() -> None:
@@ -270,9 +270,7 @@ def test_the_card_says_how_the_model_was_made(tmp_path: Path, cases: list[Case])
     model = fit(cases, config, Place(data="boxes", command="napari-ganseg train boxes")).result
     made = model.card.provenance
     assert (made.data, made.command, made.seed) == ("boxes", "napari-ganseg train boxes", 11)
-    assert made.split == (
-        "2 training, 1 validation cases; folds [1] of sha256(name) % 5 validate, folds [] are held out"
-    )
+    assert made.split == "2 training, 1 validation cases, chosen by sha256(name)"
     assert made.created
     assert made.plugin
     path = tmp_path / "box.ganseg.safetensors"
@@ -294,7 +292,7 @@ def test_a_network_that_knows_the_answer_scores_one(cases: list[Case]) -> None:
     network = Bands(1)
     network.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))
     told = [replace(c, image=c.image.derive(array=200 * c.annotation.labels.array.astype(np.float32))) for c in cases]
-    assert validate(told, make_card(), network, Controls()) == 1
+    assert validate(told, make_card(), network, Controls()) == Validation(1.0, {1: 1.0})
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -316,3 +314,27 @@ def test_a_validation_leaves_a_picture_of_its_first_cases(tmp_path: Path, dims: 
     with Image.open(tmp_path / EXAMPLES) as picture:
         assert picture.size == (3 * 192 + 4 * 2, 192 + 2 * 2)  # a row for the one case, frames of 2 pixels
         assert len(picture.getcolors(maxcolors=2**20) or []) > 10
+
+
+def test_a_parent_is_measured_before_the_first_step_and_stays_the_best_until_beaten(cases: list[Case]) -> None:
+    parent = random_model(3, 1, preprocessing=Z_SCORE)
+    config = replace(tiny_config(learning_rate=1e-9), card=replace(parent.card, name="further"))
+    seen = list(fit(cases, config, start=parent))
+    first = next(p for p in seen if p.doing == "measured")
+    assert first.figures["best"] == first.figures["dice"] > 0
+    assert all(p.figures["best"] >= first.figures["best"] for p in seen if p.doing == "validated")
+
+
+def test_validations_that_no_longer_rise_end_the_training(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(0.5, {1: 0.5}))
+    model = fit(cases, tiny_config(steps=100, validate_every=2, patience=3)).result
+    assert model.card.provenance.metrics["steps"] == 8  # the first at step 2 is the best, three more are no better
+
+
+def test_a_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
+    for i in range(2):
+        case = blob_case(shape=(16, 18, 20), seed=i)
+        for place, content in (("images", case.image), ("labels", case.annotation.labels)):
+            (tmp_path / place).mkdir(exist_ok=True)
+            write(tmp_path / place / f"{i}.nii.gz", content)
+    assert fit(tmp_path, tiny_config()).result.card.provenance.split.startswith("1 training, 1 validation")

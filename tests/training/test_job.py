@@ -20,7 +20,9 @@ def put(folder: Path, name: str, seconds: int) -> Path:
 
 
 def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
-    job = Job(("/a b", "/ü"), "/out/x.ganseg.safetensors", "parent", "w.pth", "napari-ganseg train")
+    job = Job(
+        ("/a b", "/ü"), "/out/x.ganseg.safetensors", "parent", unlabelled=("/c",), steps=3, adversary=0.0, command="x y"
+    )
     write_job(tmp_path / "deep" / "run", job)
     assert read_job(tmp_path / "deep" / "run") == job
 

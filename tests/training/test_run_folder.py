@@ -11,9 +11,10 @@ import pytest
 from builders import blob_cases, tiny_config
 
 from napari_ganseg.errors import FileError, UsageError
+from napari_ganseg.run import Progress
 from napari_ganseg.training import Case, TrainConfig, config_from_json
 from napari_ganseg.training.checkpoint import LAST
-from napari_ganseg.training.run_folder import CONFIG, INPUTS, PROGRESS, note_progress, open_folder
+from napari_ganseg.training.run_folder import CONFIG, INPUTS, PROGRESS, note_progress, open_folder, read_progress
 
 
 @pytest.fixture
@@ -100,6 +101,20 @@ def test_a_file_in_the_way_is_said(tmp_path: Path, cases: list[Case]) -> None:
 
 
 def test_progress_is_one_json_line_each(tmp_path: Path) -> None:
-    note_progress(tmp_path, {"step": 1})
-    note_progress(tmp_path, {"step": 2})
+    said = [Progress(1, 9, "training", {"loss": 0.5}), Progress(2, 9, "validated", {"dice": 0.25})]
+    for progress in said:
+        note_progress(tmp_path, progress)
     assert [json.loads(line)["step"] for line in (tmp_path / PROGRESS).read_text().splitlines()] == [1, 2]
+    assert read_progress(tmp_path)[0] == said
+
+
+def test_a_half_written_line_waits_and_a_broken_one_is_passed_over(tmp_path: Path) -> None:
+    note_progress(tmp_path, Progress(1, 9, "training"))
+    with open(tmp_path / PROGRESS, "a") as file:
+        file.write('{"step": 2, "to')
+    first, place = read_progress(tmp_path)
+    with open(tmp_path / PROGRESS, "a") as file:
+        file.write("\n")
+    note_progress(tmp_path, Progress(3, 9, "training"))
+    rest, _ = read_progress(tmp_path, place)
+    assert [p.done for p in first + rest] == [1, 3]

@@ -11,7 +11,7 @@ from builders import blob_case
 from napari_ganseg.errors import UsageError
 from napari_ganseg.training import Case
 from napari_ganseg.training.config import Split, fold_of
-from napari_ganseg.training.split import divide
+from napari_ganseg.training.split import divide, held_out_in_words, known_slices, with_known
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +65,54 @@ def test_held_out_cases_are_never_moved_over(many: list[Case]) -> None:
 def test_of_a_single_case_slices_are_held_out(name: str, shape: tuple[int, ...]) -> None:
     case = blob_case(name, shape)
     (training,), (validation,) = divide([case], Split())
-    first = shape[0] - validation.image.shape[0]
+    first = int(known_slices(validation)[0])
     assert training.annotation.known[:first].all()
     assert not training.annotation.known[first:].any()
-    assert np.array_equal(validation.image.array, case.image.array[first:])
-    assert np.array_equal(validation.annotation.labels.array, case.annotation.labels.array[first:])
-    assert np.allclose(validation.image.to_mm([0] * len(shape)), case.image.to_mm([first, *[0] * (len(shape) - 1)]))
-    assert validation.annotation.labels.array.any()
-    assert (training.annotation.labels.array[:first] > 0).any()
+    assert validation.annotation.known[first:].all()
+    assert not validation.annotation.known[:first].any()
+    assert (case.annotation.labels.array[first:] > 0).any()
+    assert (case.annotation.labels.array[:first] > 0).any()
+    assert held_out_in_words([training], [validation]) == f"slices {first} to 39 of {name}"
+
+
+def painted(slices: list[int], count: int = 60) -> Case:
+    """A case of which only some slices are known."""
+    case = blob_case("scan.nii", (count, 12, 12))
+    known = np.zeros(case.annotation.known.shape, np.bool_)
+    known[slices] = True
+    return with_known(case, known)
+
+
+def test_of_painted_slices_every_fourth_is_held_out() -> None:
+    (training,), (validation,) = divide([painted(list(range(5, 55, 5)))], Split())
+    assert known_slices(validation).tolist() == [15, 35]
+    assert known_slices(training).tolist() == [5, 10, 20, 25, 30, 40, 45, 50]
+    assert held_out_in_words([training], [validation]) == "slices 15, 35 of scan.nii"
+
+
+def test_of_a_painted_block_its_end_is_held_out_since_neighbours_are_alike() -> None:
+    _, (validation,) = divide([painted(list(range(20, 32)))], Split())
+    assert known_slices(validation).tolist() == [29, 30, 31]
+
+
+def test_two_painted_slices_are_too_few() -> None:
+    with pytest.raises(UsageError, match=r"has 2 painted slice.*paint 3 or more, or add another image"):
+        divide([painted([3, 9])], Split())
+
+
+def test_of_a_few_cases_one_in_four_decides_whatever_their_names(many: list[Case]) -> None:
+    names = [c for c in many if fold_of(c.name) == 1][:4] + [c for c in many if fold_of(c.name) == 2][:1]
+    training, validation = divide(names, Split())
+    assert (len(training), len(validation)) == (4, 1)
+    assert named(divide(names[::-1], Split())[1]) == named(validation)
+    assert held_out_in_words(training, validation) == "1 of 5 cases"
 
 
 def test_a_single_case_without_any_label_still_divides() -> None:
     case = blob_case(shape=(40, 12, 12))
     labels = case.annotation.labels
     empty = replace(case, annotation=replace(case.annotation, labels=labels.derive(array=np.zeros_like(labels.array))))
-    assert divide([empty], Split())[1][0].image.shape == (10, 12, 12)
+    assert len(known_slices(divide([empty], Split())[1][0])) == 10
 
 
 def test_a_single_case_with_too_few_slices_is_refused() -> None:

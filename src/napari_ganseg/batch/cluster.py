@@ -13,13 +13,13 @@ from napari_ganseg.batch.case import ScanCase
 from napari_ganseg.batch.connection import Client
 from napari_ganseg.batch.job import Job
 from napari_ganseg.batch.load import impatient
-from napari_ganseg.batch.lock import break_stale
 from napari_ganseg.batch.pipeline import News
 from napari_ganseg.batch.result import CaseResult, failed
 from napari_ganseg.batch.share import End, Share
 from napari_ganseg.batch.tasks import AWAY, Ended, Tasks, Turn
 from napari_ganseg.batch.work import Waiting, Working
 from napari_ganseg.errors import Cancelled, ComputeError, GansegError, UsageError
+from napari_ganseg.io.lock import break_stale
 from napari_ganseg.run import Controls, Progress
 
 LOSSES = 12  # tasks lost with their workers, after which a case has failed

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_ganseg.batch.chosen import ChosenModel
-from napari_ganseg.batch.lock import Locks
 from napari_ganseg.batch.options import BatchOptions
+from napari_ganseg.io.lock import Locks
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from napari_ganseg.batch.case import ScanCase
 from napari_ganseg.batch.chosen import ChosenModel, load_one
-from napari_ganseg.batch.holder import Holder
 from napari_ganseg.batch.job import Job
 from napari_ganseg.batch.load import load_case
-from napari_ganseg.batch.lock import Locks
 from napari_ganseg.batch.result import CaseResult, left_out
 from napari_ganseg.batch.save import save_case
 from napari_ganseg.batch.share import RemoteControls, Share
 from napari_ganseg.batch.work import Loaded, Made, Waiting
 from napari_ganseg.errors import Cancelled, ModelError, UsageError
+from napari_ganseg.io.holder import Holder
+from napari_ganseg.io.lock import Locks
 from napari_ganseg.io.names import shown
 from napari_ganseg.models import Model
 from napari_ganseg.models.library import find_path

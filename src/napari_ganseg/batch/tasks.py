@@ -10,12 +10,12 @@ from typing import Any
 
 from napari_ganseg.batch.case import ScanCase
 from napari_ganseg.batch.connection import Client
-from napari_ganseg.batch.holder import Holder
 from napari_ganseg.batch.result import CaseResult
 from napari_ganseg.batch.share import End, Share
 from napari_ganseg.batch.task import segment_case
 from napari_ganseg.batch.work import Waiting
 from napari_ganseg.errors import ComputeError
+from napari_ganseg.io.holder import Holder
 
 POLL_S = 0.05  # how soon a result, a stop or a cancel is heard
 AWAY = "The Dask scheduler went away. What is done is kept; run again to go on."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_ganseg.batch.case import ScanCase
-from napari_ganseg.batch.holder import Holder
 from napari_ganseg.batch.record import Recipe
+from napari_ganseg.io.holder import Holder
 from napari_ganseg.run import Progress
 from napari_ganseg.volume import LabelMap, Volume
 

@@ -87,13 +87,13 @@ def check_pair(image: Path, label: Path, channels: int, missing: frozenset[int] 
 
 def without_copies(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Turn a second copy of an image into a fault: it could learn in one fold and be tested in another."""
-    first: dict[str, str] = {}
+    first: dict[str, Verdict] = {}
     judged = []
     for verdict in verdicts:
         if verdict.case is not None:
-            original = first.setdefault(sha256_of(verdict.case.image.array), verdict.name)
-            if original != verdict.name:
-                verdict = Verdict(verdict.name, None, f"it is the same image as {shown(original)}")
+            original = first.setdefault(sha256_of(verdict.case.image.array), verdict)
+            if original is not verdict:
+                verdict = Verdict(verdict.name, None, f"it is the same image as {shown(original.name)}")
         judged.append(verdict)
     return judged
 

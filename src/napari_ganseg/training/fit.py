@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,20 +15,25 @@ from torch import nn
 from napari_ganseg.errors import ComputeError
 from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.engine import compute_error
-from napari_ganseg.models import Model
-from napari_ganseg.networks import build_generator, fill_weights, weights_of
+from napari_ganseg.models import Card, Model, find_model
+from napari_ganseg.models.card import CardClass
+from napari_ganseg.networks import build_generator
 from napari_ganseg.networks.discriminator import build_discriminator
 from napari_ganseg.networks.pretrained import fill_encoder
 from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.training.cases import Case, check_cases
+from napari_ganseg.training.cases import Case, check_cases, good_cases, scan_folder
 from napari_ganseg.training.checkpoint import load_state, save_state
+from napari_ganseg.training.comparison import Trained, measured_parent
 from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.facts import Facts, as_facts, fresh_facts, is_over, judge_progress, start_figures, trained
 from napari_ganseg.training.guards import Action, Seen
+from napari_ganseg.training.plan import plan
+from napari_ganseg.training.preview import Viewed
 from napari_ganseg.training.provenance import Place, finished
 from napari_ganseg.training.recovery import Snapshot, judge, recover
-from napari_ganseg.training.run_folder import note_progress, open_folder
+from napari_ganseg.training.run_folder import noted, open_folder
 from napari_ganseg.training.samples import Prepared, batch, prepare
-from napari_ganseg.training.split import divide
+from napari_ganseg.training.split import divide, held_out_in_words
 from napari_ganseg.training.start import start_from
 from napari_ganseg.training.step import Figures, State, train_step
 from napari_ganseg.training.validation import held_out_auroc, validate
@@ -37,61 +41,126 @@ from napari_ganseg.training.validation import held_out_auroc, validate
 log = logging.getLogger(__name__)
 
 
-def fit(cases: Sequence[Case], config: TrainConfig, place: Place | None = None) -> Run[Model]:
+def fit(
+    cases: Sequence[Case] | str | Path,
+    config: TrainConfig | None = None,
+    place: Place | None = None,
+    *,
+    start: str | Path | Model | None = None,
+) -> Run[Model]:
     """Train a model.
 
     Iterate for Progress (figures: loss, dice, best); `.result` is the Model with the best validation Dice. `.stop()`
     ends at the next step and keeps the best so far. With a folder, a killed training goes on from its last checkpoint.
 
+    Args:
+        cases: labelled cases, or a folder of `images/` and `labels/`, or nnU-Net's `imagesTr/` and `labelsTr/`.
+        config: everything that decides the training; planned from the cases where it is left out.
+        place: where it runs.
+        start: the model whose weights it starts from: a name that `list_models` shows, a file, or a loaded Model.
+
     Raises:
         UsageError: nothing to train on. ComputeError: the loss is not finite, or torch failed.
     """
-    return Run(lambda controls: loop(cases, config, place or Place(), controls))
+    place = place or Place()
+    if start is not None:
+        place = replace(place, parent=start if isinstance(start, Model) else find_model(start))
+    if isinstance(cases, str | Path):
+        cases = good_cases(scan_folder(cases, *channels_and_classes(config)))
+    config = config or plan(cases, "mine", place.parent.card if place.parent else None)
+    work = training(cases, config, place)
+
+    def model_alone(controls: Controls) -> Generator[Progress, None, Model]:
+        return (yield from work(controls)).model
+
+    return Run(model_alone)
+
+
+def channels_and_classes(config: TrainConfig | None) -> tuple[int, Sequence[CardClass]]:
+    """What a folder's cases are read for."""
+    return (len(config.card.channels), config.card.classes) if config else (1, ())
+
+
+def training(
+    cases: Sequence[Case], config: TrainConfig, place: Place
+) -> Callable[[Controls], Generator[Progress, None, Trained]]:
+    """The work of a training, noted in its run folder on the way."""
+    return lambda controls: noted(loop(cases, config, place, controls), place.folder)
 
 
 def loop(
     cases: Sequence[Case], config: TrainConfig, place: Place, controls: Controls
-) -> Generator[Progress, None, Model]:
-    """Prepare, then alternate training and validation until the steps are done."""
+) -> Generator[Progress, None, Trained]:
+    """Prepare and measure what there is before the first step, then alternate training and validation."""
     check_cases(cases, config.card)
-    training, validation = divide(cases, config.split)
-    yield Progress(0, config.steps, f"preparing {len(training)} training and {len(validation)} validation cases")
-    prepared = [prepare(case, config.card) for case in training]
+    learnt, judged = divide(cases, config.split)
+    yield Progress(0, config.steps, f"preparing {len(learnt)} training and {len(judged)} validation cases")
+    prepared = [prepare(case, config.card) for case in learnt]
     device = choose_device(place.device)
-    state, best = begin(config, place, device)
-    facts: dict[str, Any] = {"step": 0, "best": -1.0, "seconds": 0.0, "spoke": 0, "ratios": []}
+    state, best, kept = begin(config, place, device)
+    viewed, facts = Viewed(place.folder, cases), fresh_facts()
     if place.folder is not None:
-        open_folder(place.folder, config, training, validation)
+        open_folder(place.folder, config, learnt, judged)
         facts = load_state(place.folder, state.modules | {"best": best}, state.optimisers) or facts
         state.seen = Seen(**facts.get("seen", {}))
     try:
-        while facts["step"] < config.steps and not (controls.is_stopping and facts["step"]):
-            is_lost = yield from stretch(prepared, config, state, best, facts, controls)
+        if "before" not in facts:
+            yield Progress(0, config.steps, f"measuring before the first step, on {held_out_in_words(learnt, judged)}")
+            measure_before(facts, state, best, judged, config, place, kept, controls)
+            yield Progress(0, config.steps, "measured", start_figures(facts))
+        while not is_over(facts, config, controls):
+            is_lost = yield from stretch(prepared, config, state, best, facts, controls, viewed)
             if is_lost:
                 break
-            score = validate(validation, config.card, state.average, controls, place.folder)
-            if score >= facts["best"]:
-                facts["best"] = score
-                fill_weights(best, weights_of(state.average))
+            yield Progress(facts["step"], config.steps, "validating")
+            found = validate(judged, config.card, state.average, controls, place.folder)
+            judge_progress(facts, found, state, best)
             keep(place.folder, state, best, facts)
-            yield Progress(facts["step"], config.steps, "validated", {"dice": score, "best": facts["best"]})
+            yield Progress(facts["step"], config.steps, "validated", {"dice": found.dice, "best": facts["best"]})
     except RuntimeError as error:
         raise compute_error(error) from error
     if facts["best"] < 0:
         raise ComputeError("The loss was not a number from the start. Lower the learning rate, or check the images.")
-    facts["auroc"] = held_out_auroc(state, validation, config)
-    card = finished(config, place, training, validation, facts)
-    return Model(card, best.cpu().eval(), "")
+    facts["auroc"] = held_out_auroc(state, judged, config)
+    model = Model(finished(config, place, learnt, judged, facts), best.cpu().eval(), "")
+    return trained(model, facts, held_out_in_words(learnt, judged))
 
 
-def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[State, nn.Module]:
-    """Seeded fresh weights, or a parent's, without touching anyone else's random numbers; and a place for the best."""
+def measure_before(
+    facts: Facts, state: State, best: nn.Module, judged: Sequence[Case], config: TrainConfig, place: Place,
+    kept: str, controls: Controls,
+) -> None:  # fmt: skip
+    """One validation before the first step: it finds what would fail later, and what a new model has to beat."""
+    parent, card = place.parent, config.card
+    first = validate(judged if parent else judged[:1], card, state.average, controls)
+    facts |= {"before": None, "kept": kept}
+    if parent is None:
+        return
+    device = str(next(state.average.parameters()).device)
+    before = first if is_twin(parent.card, card) else measured_parent(parent, judged, card, device, controls)
+    usual = parent.card.provenance.metrics.get("validation_dice", 0.0)
+    facts |= {"before": as_facts(before) if before else None, "parent": {"name": parent.card.name, "usual": usual}}
+    judge_progress(facts, first, state, best)
+    keep(place.folder, state, best, facts)
+
+
+def is_twin(parent: Card, card: Card) -> bool:
+    """Whether a fresh child computes what its parent does."""
+    return (parent.classes, len(parent.channels), parent.spacing) == (card.classes, len(card.channels), card.spacing)
+
+
+def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[State, nn.Module, str]:
+    """Seeded fresh weights, or a parent's, without touching anyone else's random numbers; a place for the best; and
+    what came along from the parent, in words.
+    """
     card = config.card
     generator = build_generator(
         card.arch, dims=card.dims, in_channels=len(card.channels), out_channels=card.out_channels, seed=config.seed
     )
+    kept = ""
     if place.parent is not None:
-        log.warning("starting from %s: %s", place.parent.card.name, start_from(generator, card, place.parent))
+        kept = str(start_from(generator, card, place.parent))
+        log.warning("starting from %s: %s", place.parent.card.name, kept)
     if place.encoder_weights:
         fill_encoder(generator, place.encoder_weights, may_download=place.may_download)
     best = copy.deepcopy(generator)
@@ -101,7 +170,7 @@ def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[Stat
         discriminator = build_discriminator(
             config.adversary.arch, dims=card.dims, in_channels=seen_channels, seed=config.seed + 1
         ).to(device)
-    return State.start(generator.to(device), config, discriminator), best.requires_grad_(False)
+    return State.start(generator.to(device), config, discriminator), best.requires_grad_(False), kept
 
 
 def stretch(
@@ -109,8 +178,9 @@ def stretch(
     config: TrainConfig,
     state: State,
     best: nn.Module,
-    facts: dict[str, Any],
+    facts: Facts,
     controls: Controls,
+    viewed: Viewed,
 ) -> Generator[Progress, None, bool]:
     """Train up to the next validation; True when the guards gave the training up."""
     device = next(state.generator.parameters()).device
@@ -127,6 +197,7 @@ def stretch(
             recover(action, state, snapshot, best)
         note(facts, figures, state, step, seconds + time.monotonic() - began)
         yield Progress(step + 1, config.steps, "training", shown(figures))
+        viewed.answer(state.average, config.card, step + 1, controls)
         if action is Action.STOP:
             return True
         if controls.is_stopping:
@@ -134,7 +205,7 @@ def stretch(
     return False
 
 
-def note(facts: dict[str, Any], figures: Figures, state: State, step: int, seconds: float) -> None:
+def note(facts: Facts, figures: Figures, state: State, step: int, seconds: float) -> None:
     """Bring the facts up to date: what a checkpoint keeps and the card will say."""
     facts |= {"step": step + 1, "loss": figures.loss, "seconds": seconds, "seen": asdict(state.seen)}
     facts["spoke"] += int(figures.weight > 0)
@@ -153,8 +224,7 @@ def shown(figures: Figures) -> dict[str, float]:
     return {name: value for name, value in wanted.items() if value is not None and (value or name == "loss")}
 
 
-def keep(folder: Path | None, state: State, best: nn.Module, facts: dict[str, Any]) -> None:
-    """Write a checkpoint and a line of progress."""
+def keep(folder: Path | None, state: State, best: nn.Module, facts: Facts) -> None:
+    """Write a checkpoint."""
     if folder is not None:
         save_state(folder, state.modules | {"best": best}, state.optimisers, facts)
-        note_progress(folder, facts)

@@ -28,6 +28,11 @@ class Job:
         data: folders of `images/` and `labels/`.
         out: the model file to write.
         start: a model to start from, by name or file; empty for fresh weights.
+        unlabelled: folders of scans without labels that join in.
+        config: a configuration file; empty to plan one from the data.
+        steps, adversary: instead of the configuration's, where given.
+        only_better: write the model beside its checkpoints instead of to `out` where it is no better than `start`.
+        device, threads: where it computes; 0 threads are torch's own choice.
         encoder_weights: "imagenet" or a file, for a generator on a ResNet; empty for fresh weights.
         command: as the card will say.
     """
@@ -35,6 +40,13 @@ class Job:
     data: Annotated[tuple[Words, ...], Field(min_length=1)]
     out: Words
     start: Words = ""
+    unlabelled: tuple[Words, ...] = ()
+    config: Words = ""
+    steps: Annotated[int, Field(ge=0)] = 0
+    adversary: Annotated[float, Field(ge=0, le=10)] | None = None
+    only_better: bool = False
+    device: Words = "auto"
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     encoder_weights: Words = ""
     command: Words = ""
 

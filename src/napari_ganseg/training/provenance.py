@@ -15,6 +15,7 @@ from napari_ganseg.models import Model
 from napari_ganseg.models.card import Adversary, Card
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Split, TrainConfig
+from napari_ganseg.training.split import FEW, held_out_in_words, is_by_slices
 
 LEAST_SHARE, LEAST_RATIO = 0.5, 0.01  # of the steps after warm-up, of the segmentation's gradient: less is idle
 
@@ -80,9 +81,12 @@ def verdict(config: TrainConfig, facts: dict[str, Any]) -> Adversary:
 
 def split_in_words(split: Split, training: Sequence[Case], validation: Sequence[Case]) -> str:
     """How the cases were divided."""
-    if training[0].name == validation[0].name:
-        return f"1 case; its last {validation[0].image.shape[0]} slices validate and were not learnt from"
+    if is_by_slices(training, validation):
+        return f"1 case; its {held_out_in_words(training, validation)} validate and were not learnt from"
+    counts = f"{len(training)} training, {len(validation)} validation cases"
+    if len(training) + len(validation) < FEW:
+        return f"{counts}, chosen by sha256(name)"
     return (
-        f"{len(training)} training, {len(validation)} validation cases; folds {list(split.validation)} of "
-        f"sha256(name) % 5 validate, folds {list(split.held_out)} are held out"
+        f"{counts}; folds {list(split.validation)} of sha256(name) % 5 validate, "
+        f"folds {list(split.held_out)} are held out"
     )

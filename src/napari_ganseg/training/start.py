@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import Card, Model
 from napari_ganseg.networks import outline, weights_of
+from napari_ganseg.training.partial import letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Kept:
 def start_from(network: nn.Module, card: Card, parent: Model) -> Kept:
     """Fill a fresh network with a parent's weights, in place.
 
-    Classes are matched by value and name, background by itself. Other input channels start from the mean of the
+    Classes are matched by name, background by itself. Other input channels start from the mean of the
     parent's, scaled so that the first layer's response keeps its size (timm's rule).
 
     Raises:
@@ -71,8 +72,8 @@ def check_alike(card: Card, parent: Card) -> None:
 
 def shared_rows(card: Card, parent: Card) -> dict[int, int]:
     """Output channel of the child -> that of the parent, for background and the classes both have."""
-    theirs = {(c.value, c.name): i for i, c in enumerate(parent.classes, start=1)}
-    shared = {i: theirs.get((c.value, c.name)) for i, c in enumerate(card.classes, start=1)}
+    theirs = {letters(c.name): i for i, c in enumerate(parent.classes, start=1)}
+    shared = {i: theirs.get(letters(c.name)) for i, c in enumerate(card.classes, start=1)}
     return {0: 0} | {i: j for i, j in shared.items() if j is not None}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,32 +30,63 @@ Floats = npt.NDArray[np.float32]
 MOST_EXAMPLES, TILE = 4, 192  # cases in the picture, pixels of each
 
 
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        dice: mean over the cases of their mean over classes.
+        per_class: mean over the cases by class value, of the classes that could be measured in any.
+    """
+
+    dice: float
+    per_class: Mapping[int, float]
+
+
 def validate(
     cases: Sequence[Case], card: Card, network: nn.Module, controls: Controls, folder: Path | None = None
-) -> float:
-    """Mean Dice over cases; the first of them go into the folder as a picture."""
-    model = Model(card, network.eval(), "")
-    device = str(next(network.parameters()).device)
-    scores: list[float | None] = []
+) -> Validation:
+    """Segment and score cases; the first of them go into the folder as a picture."""
+    model, device = Model(card, network.eval(), ""), str(next(network.parameters()).device)
+    found: list[dict[int, float]] = []
     rows: list[torch.Tensor] = []
     for case in cases:
-        run = segmentation(case.image, model, Settings(device=device))
-        for _ in run:
-            controls.check()
-        scores.append(case_dice(run.result, case.annotation))
+        labels = predicted(case, model, device, controls)
+        found.append(class_dices(labels, case.annotation))
         if folder is not None and len(rows) < MOST_EXAMPLES:
-            rows.append(example(case, run.result, card))
+            rows.append(example(case, labels, card))
     if folder is not None:
         save_examples(folder / EXAMPLES, rows)
-    return float(np.mean([s for s in scores if s is not None] or [0.0]))
+    return summed_up(found)
+
+
+def predicted(case: Case, model: Model, device: str, controls: Controls) -> LabelMap:
+    """A case segmented as a user would; ends early where the user cancels."""
+    run = segmentation(case.image, model, Settings(device=device))
+    for _ in run:
+        controls.check()
+    return run.result
+
+
+def summed_up(found: Sequence[Mapping[int, float]]) -> Validation:
+    """Means over cases."""
+    means = [float(np.mean(list(dices.values()))) for dices in found if dices]
+    values = sorted({value for dices in found for value in dices})
+    per_class = {v: float(np.mean([dices[v] for dices in found if v in dices])) for v in values}
+    return Validation(float(np.mean(means or [0.0])), per_class)
 
 
 def case_dice(labels: LabelMap, truth: Annotation) -> float | None:
     """Mean Dice over the classes that somebody contoured, inside what is known; None where there are none."""
+    dices = class_dices(labels, truth)
+    return float(np.mean(list(dices.values()))) if dices else None
+
+
+def class_dices(labels: LabelMap, truth: Annotation) -> dict[int, float]:
+    """Dice of each class that somebody contoured and that is in either map, inside what is known."""
     known = truth.known.astype(np.uint8)
     scores = evaluate(labels.derive(array=labels.array * known), truth.labels.derive(array=truth.labels.array * known))
-    dices = [s.dice for value, s in scores.per_class.items() if value not in truth.missing and s.dice is not None]
-    return float(np.mean(dices)) if dices else None
+    return {v: s.dice for v, s in scores.per_class.items() if v not in truth.missing and s.dice is not None}
 
 
 def example(case: Case, labels: LabelMap, card: Card) -> torch.Tensor:

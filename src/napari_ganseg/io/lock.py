@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from napari_ganseg.batch.holder import Holder, holder_of, is_stale, this_process
 from napari_ganseg.errors import ComputeError, FileError
 from napari_ganseg.io.atomic import reason
+from napari_ganseg.io.holder import Holder, holder_of, is_stale, this_process
 from napari_ganseg.io.names import shown
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from napari_ganseg.batch.holder import Holder, holder_of, is_stale, this_process
-from napari_ganseg.batch.lock import Lock, Locks, take
 from napari_ganseg.errors import FileError
+from napari_ganseg.io.holder import Holder, holder_of, is_stale, this_process
+from napari_ganseg.io.lock import Lock, Locks, take
 
 
 @pytest.fixture

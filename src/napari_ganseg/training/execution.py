@@ -1,0 +1,153 @@
+"""A run folder brought to its end: cases read and named, trained, compared with the parent, the model written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_ganseg.errors import UsageError
+from napari_ganseg.io.atomic import write_bytes
+from napari_ganseg.io.holder import Holder
+from napari_ganseg.io.lock import take
+from napari_ganseg.io.names import shown
+from napari_ganseg.models import Model, find_model, save_model
+from napari_ganseg.models.file import SUFFIX
+from napari_ganseg.run import Controls, Progress, Run
+from napari_ganseg.training.cases import Case, Verdict, good_cases, scan_folder, with_values, without_copies
+from napari_ganseg.training.checkpoint import has_state
+from napari_ganseg.training.comparison import outcome_of
+from napari_ganseg.training.config import TrainConfig, config_from_json
+from napari_ganseg.training.fit import training
+from napari_ganseg.training.job import Job, finish, read_job
+from napari_ganseg.training.outcome import Outcome, write_outcome
+from napari_ganseg.training.plan import plan
+from napari_ganseg.training.provenance import Place
+from napari_ganseg.training.run_folder import CONFIG
+
+CASES, LOCK = "cases.json", "training.lock"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Execution:
+    """A training that is ready to begin or to go on.
+
+    Attributes:
+        verdicts: what became of each pair of files.
+        parent: the model it starts from; None also where checkpoints have taken its place.
+    """
+
+    folder: Path
+    job: Job
+    config: TrainConfig
+    cases: Sequence[Case]
+    verdicts: Sequence[Verdict]
+    parent: Model | None
+
+
+def set_up(folder: Path, *, is_new: bool = False) -> Execution:
+    """Read what a run folder describes: its job, its cases, its configuration or a planned one.
+
+    Args:
+        folder: holds a job.
+        is_new: whether the job, rather than what the folder trained before, says the configuration.
+
+    Raises:
+        UsageError: a case or an option cannot be used; the message names it.
+    """
+    job = read_job(folder)
+    config = read_config(folder / CONFIG) if not is_new and (folder / CONFIG).exists() else None
+    is_decided = config is not None
+    if config is None and job.config:
+        config = read_config(Path(job.config))
+    verdicts = read_cases(job.data, config)
+    write_bytes(folder / CASES, (json.dumps(table(verdicts), indent=1) + "\n").encode())
+    cases = good_cases(verdicts)
+    parent = find_model(job.start) if job.start and not has_state(folder) else None
+    config = config or plan(cases, model_name(job), parent.card if parent else None)
+    return Execution(folder, job, config if is_decided else as_asked(config, job, parent), cases, verdicts, parent)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a file."""
+    try:
+        return config_from_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration {shown(path)}: {error.strerror}.") from error
+
+
+def read_cases(data: Sequence[str], config: TrainConfig | None) -> list[Verdict]:
+    """What became of every pair in the folders."""
+    channels, classes = (len(config.card.channels), config.card.classes) if config else (1, ())
+    verdicts = without_copies([v for folder in data for v in scan_folder(folder, channels, classes)])
+    return [with_values(v, [c.value for c in classes]) for v in verdicts] if config else verdicts
+
+
+def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """A row per pair: its name, and why it is left out, if it is."""
+    return [{"name": v.name, "fault": v.fault} for v in verdicts]
+
+
+def read_table(folder: Path) -> list[tuple[str, str]]:
+    """Name and fault of every pair of a run folder; empty before they were read."""
+    try:
+        return [(str(row["name"]), str(row["fault"])) for row in json.loads((folder / CASES).read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def model_name(job: Job) -> str:
+    """The name of the model to write."""
+    return Path(job.out).name.removesuffix(SUFFIX)
+
+
+def as_asked(config: TrainConfig, job: Job, parent: Model | None) -> TrainConfig:
+    """The configuration under the name of the file to write, with what the job changes."""
+    card = replace(config.card, name=model_name(job))
+    if parent is not None and parent.sha256:
+        card = replace(card, provenance=replace(card.provenance, parent_sha256=parent.sha256))
+    config = replace(config, card=card, steps=job.steps or config.steps)
+    if job.adversary is None:
+        return config
+    return replace(config, adversary=replace(config.adversary, weight=job.adversary))
+
+
+def execute(execution: Execution, *, may_download: bool = False) -> Run[Outcome]:
+    """Train to the end and write the model; its result is what the training came to.
+
+    Raises:
+        UsageError: another process trains in the same folder. Otherwise as `fit`.
+    """
+    return Run(lambda controls: work(execution, may_download, controls))
+
+
+def work(execution: Execution, may_download: bool, controls: Controls) -> Generator[Progress, None, Outcome]:
+    """Train while nobody else does, then compare and write."""
+    folder, job = execution.folder, execution.job
+    place = Place(
+        folder, job.device, ", ".join(Path(d).name for d in job.data), job.command, execution.parent,
+        "" if has_state(folder) else job.encoder_weights, may_download,
+    )  # fmt: skip
+    with locked(folder):
+        trained = yield from training(execution.cases, execution.config, place)(controls)
+        outcome = outcome_of(trained, job.out)
+        if job.only_better and not outcome.is_better:
+            outcome = replace(outcome, model=str(folder / Path(job.out).name))
+        save_model(Path(outcome.model), trained.model.card, trained.model.network)
+        write_outcome(folder, outcome)
+        finish(folder, Path(outcome.model))
+    return outcome
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None, None, None]:
+    """Keep other processes out of a run folder; one that was killed keeps nobody out."""
+    lock = take(folder / LOCK)
+    if isinstance(lock, Holder):
+        raise UsageError(f"{shown(folder)} is being trained by {lock} already.")
+    try:
+        yield
+    finally:
+        lock.release()
