@@ -32,7 +32,7 @@ from napari_ganseg.inference.device import works
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.models import Model, find_model
 from napari_ganseg.models.file import SUFFIX
-from napari_ganseg.training.run_folder import PROGRESS
+from napari_ganseg.training.files import PROGRESS
 
 QUEUE = Path("benchmarks/queue.toml")
 FOLDER = Path("runs/queue")

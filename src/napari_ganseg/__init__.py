@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_ganseg.metrics import evaluate
     from napari_ganseg.models import list_models
     from napari_ganseg.plugin.console import in_background, segment_layers
-    from napari_ganseg.training.fit import fit
+    from napari_ganseg.training.loop import fit
     from napari_ganseg.volume import Annotation, LabelMap, Volume
 
 __version__ = "0.1.0"

@@ -137,3 +137,41 @@ def test_refused_save_is_one_message_and_the_viewer_stays(
     commands.save_labels(viewer)
     assert complaints() == ["Cannot write scan.nii: it would overwrite the input image. Choose another name."]
     assert len(viewer.layers) == 2
+
+
+# --- new labels for an image ---------------------------------------------------------------------------------------
+
+
+def ready(viewer: Any, layer: Any, image: Any) -> bool:
+    """Whether new labels lie on their image, empty, and the next stroke paints their first class."""
+    is_active = viewer.layers.selection == {layer} and layer.mode == "paint" and layer.selected_label == 1
+    has_place = layer.units == image.units and placement_of(layer).is_same_grid_as(placement_of(image))
+    return covers(layer, image) and is_active and has_place and layer.data.dtype == np.uint8 and not layer.data.any()
+
+
+def test_new_labels_for_an_image_do_not_ask_what_is_selected(viewer: Any, make_scan: MakeScan) -> None:
+    (first,) = opened(viewer, make_scan("a.nii", codes="PIL", affine=OBLIQUE))
+    (second,) = opened(viewer, make_scan("b.nii", array=np.arange(60, dtype=np.int16).reshape(3, 4, 5) - 9))
+    points = viewer.add_points(np.ones((2, 3)))
+    for selected in ({first, second}, {second, points}, {points}, set()):
+        viewer.layers.selection = selected
+        for image in (first, second):
+            assert ready(viewer, commands.new_labels_for(viewer, image), image)
+    viewer.layers.selection = {points}
+    commands.new_labels(viewer)
+    assert ready(viewer, viewer.layers[-1], second)
+
+
+def test_new_labels_for_a_moved_image_lie_where_it_was_moved_to(viewer: Any, make_scan: MakeScan) -> None:
+    (image,) = opened(viewer, make_scan(affine=OBLIQUE))
+    image.translate = np.add(image.translate, (3, -4, 5))
+    assert ready(viewer, commands.new_labels_for(viewer, image), image)
+
+
+def test_new_labels_for_a_flat_image(viewer: Any, make_scan: MakeScan, tmp_path: Path) -> None:
+    (slice_,) = opened(viewer, make_scan("flat.nii", array=np.arange(30, dtype=np.int16).reshape(6, 5) - 7))
+    picture = viewer.add_image(np.random.default_rng(0).random((7, 9)), name="picture")
+    for image in (slice_, picture):
+        layer = commands.new_labels_for(viewer, image)
+        assert layer.ndim == 2
+        assert ready(viewer, layer, image)

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from napari_ganseg.errors import FileError
-from napari_ganseg.training.checkpoint import LAST, PREVIOUS, has_state, load_state, save_state, sweep
+from napari_ganseg.training.checkpoint import has_state, load_state, save_state, sweep
+from napari_ganseg.training.files import LAST, PREVIOUS
 
 Parts = tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]
 

@@ -20,8 +20,9 @@ from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training import follow as module
 from napari_ganseg.training.control import steer, steered, word_in
-from napari_ganseg.training.execution import LOCK, execute, locked, read_cases, read_table, set_up
-from napari_ganseg.training.follow import follow, forget, is_running, left_runs, reason, start
+from napari_ganseg.training.execution import execute, locked, read_cases, set_up
+from napari_ganseg.training.files import LOCK
+from napari_ganseg.training.follow import follow, forget, is_running, left_runs, read_table, reason, start
 from napari_ganseg.training.job import is_finished
 from napari_ganseg.training.outcome import Outcome, read_outcome
 

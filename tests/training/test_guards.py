@@ -119,7 +119,7 @@ def test_a_training_survives_a_batch_of_infinite_numbers(monkeypatch: pytest.Mon
     """One real batch turns infinite in the middle: the update is skipped and the training ends with a finite model."""
     from importlib import import_module
 
-    loop = import_module("napari_ganseg.training.fit")
+    loop = import_module("napari_ganseg.training.material")
     whole = loop.batch
 
     def spoilt(*arguments: object) -> object:

@@ -12,7 +12,9 @@ from builders import bands_model, blob_case
 from napari_ganseg.inference import segment
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls
-from napari_ganseg.training.preview import Viewed, Wanted, ask_preview, read_preview
+from napari_ganseg.training.files import SHOWN
+from napari_ganseg.training.preview import Wanted, ask_preview, read_preview
+from napari_ganseg.training.viewed import Viewed
 
 
 def with_place(model: Model) -> Model:
@@ -53,5 +55,5 @@ def test_previews_leave_the_training_its_time(tmp_path: Path) -> None:
 
 
 def test_a_broken_answer_is_none(tmp_path: Path) -> None:
-    (tmp_path / "preview.npz").write_bytes(b"PK\x03\x04 broken")
+    (tmp_path / SHOWN).write_bytes(b"{}\nbroken")
     assert read_preview(tmp_path) is None

@@ -13,8 +13,9 @@ from builders import blob_cases, tiny_config
 from napari_ganseg.errors import FileError, UsageError
 from napari_ganseg.run import Progress
 from napari_ganseg.training import Case, TrainConfig, config_from_json
-from napari_ganseg.training.checkpoint import LAST
-from napari_ganseg.training.run_folder import CONFIG, INPUTS, PROGRESS, note_progress, open_folder, read_progress
+from napari_ganseg.training.files import CONFIG, INPUTS, LAST, PROGRESS
+from napari_ganseg.training.progress import note_progress, read_progress
+from napari_ganseg.training.run_folder import open_folder
 
 
 @pytest.fixture

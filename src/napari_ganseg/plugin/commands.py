@@ -51,10 +51,7 @@ def new_labels(viewer: napari.Viewer) -> None:
     image = next((image for image in images if image in viewer.layers.selection), next(iter(images), None))
     if image is None:
         raise UsageError("Open a scan first.")
-    placement = placement_of(image)
-    empty = placement.label_map(np.zeros(placement.layer_shape, dtype=np.uint8))
-    data, fields, _ = labels_layer(empty, f"{image.name} labels", placement)
-    viewer.add_layer(Labels(data, **put_on(fields, image)))
+    new_labels_for(viewer, image)
 
 
 @in_words
@@ -78,6 +75,21 @@ def show_as_image(viewer: napari.Viewer) -> None:
         placement = replace(placement, stored=replace(placement.stored, is_image=True))
     fields = {**placed(placement), "name": layer.name, "contrast_limits": contrast(array), "colormap": "gray"}
     swap(viewer, layer, Image(array, **put_on(fields, layer)))
+
+
+def new_labels_for(viewer: napari.Viewer, image: Image) -> Labels:
+    """Add an empty Labels layer that lies on an image, whatever is selected, ready to paint its first class.
+
+    Raises:
+        UsageError: the image is no single 2D or 3D scan.
+    """
+    placement = placement_of(image)
+    empty = placement.label_map(np.zeros(placement.layer_shape, dtype=np.uint8))
+    data, fields, _ = labels_layer(empty, f"{image.name} labels", placement)
+    layer = viewer.add_layer(Labels(data, **put_on(fields, image)))
+    viewer.layers.selection.active = layer
+    layer.selected_label, layer.mode = 1, "paint"
+    return layer
 
 
 def save_with_dialog(viewer: napari.Viewer, layer: Labels) -> None:

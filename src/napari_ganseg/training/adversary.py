@@ -61,7 +61,11 @@ def straight_through(logits: Tensor) -> Tensor:
 
 def judge(discriminator: nn.ModuleList, image: Tensor, segmentation: Tensor, known: Tensor) -> list[Tensor]:
     """Logits per scale for (image, segmentation) pairs: positive means "looks like the truth"."""
-    shown = torch.cat([image, segmentation, known], 1)
+    return verdicts(discriminator, torch.cat([image, segmentation, known], 1))
+
+
+def verdicts(discriminator: nn.ModuleList, shown: Tensor) -> list[Tensor]:
+    """Logits per scale for whatever a discriminator is shown, (batch, channels, ...)."""
     logits = []
     for scale, critic in enumerate(discriminator):
         logits.append(critic(shrunk(shown) if scale else shown)[-1].float())
@@ -120,10 +124,13 @@ def weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
     The guards scale it: down where its gradient would drown the segmentation's, to zero where D has nothing to teach.
     """
     a = config.adversary
-    after = step / config.steps - a.warm_up
-    if after < 0 or not is_ready(seen, a.limits):
-        return 0.0
-    return a.weight * min(1.0, after / a.ramp) * seen.scale * seen.cap
+    return a.weight * risen(step, config) * seen.scale * seen.cap if is_ready(seen, a.limits) else 0.0
+
+
+def risen(step: int, config: TrainConfig) -> float:
+    """Share of its full weight that an adversary may have at a step."""
+    after = step / config.steps - config.adversary.warm_up
+    return min(1.0, after / config.adversary.ramp) if after > 0 else 0.0
 
 
 def gradient_ratio(segmentation: Tensor, adversarial: Tensor, generator: nn.Module) -> float:

@@ -8,7 +8,7 @@ from typing import Self
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.run import Progress
-from napari_ganseg.training.validation import EXAMPLES
+from napari_ganseg.training.files import EXAMPLES
 
 FOLDER = "tensorboard"
 

@@ -18,8 +18,7 @@ from napari_ganseg.io.atomic import replacing
 from napari_ganseg.io.names import shown
 from napari_ganseg.models.file import digest, header_of, packed, tensors_of
 from napari_ganseg.networks import fill_weights, weights_of
-
-LAST, PREVIOUS = "last.train.safetensors", "previous.train.safetensors"
+from napari_ganseg.training.files import LAST, PREVIOUS
 
 
 def save_state(

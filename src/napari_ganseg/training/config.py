@@ -88,6 +88,35 @@ class Adversary:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Unlabelled:
+    """What images without labels add to a training; where both weights are 0, nothing.
+
+    The second discriminator never sees an image; it begins, warms up, rises and is guarded as `Adversary` says.
+
+    Attributes:
+        consistency: mu at full strength: how much the generator learns from its own average (mean teacher).
+        threshold: the average's largest probability, above which a voxel counts.
+        ramp: share of the steps over which mu rises to `consistency`.
+        cut_mix: share of a patch that is taken from another one; 0 mixes nothing.
+        adversary: lambda of the second discriminator at full strength.
+        learning_rate: of its Adam.
+    """
+
+    consistency: Annotated[float, Field(ge=0, le=10)] = 0.0
+    threshold: Share = 0.8
+    ramp: Annotated[float, Field(gt=0, le=1)] = 0.3
+    cut_mix: Share = 0.35
+    adversary: Annotated[float, Field(ge=0, le=10)] = 0.0
+    arch: DiscriminatorArch = field(default_factory=DiscriminatorArch)
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
+
+    @property
+    def is_used(self) -> bool:
+        """Whether images without labels are needed at all."""
+        return self.consistency > 0 or self.adversary > 0
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainConfig:
     """Everything that decides a training, together with the data.
 
@@ -95,6 +124,7 @@ class TrainConfig:
         card: the model as it shall be; its provenance is filled in by the training.
         steps: updates of the generator.
         validate_every: steps between validations and checkpoints.
+        patience: validations in a row without a rise that end the training; 0 goes through all steps.
         learning_rate: of AdamW, falling to zero as (1 - step / steps) ** 0.9.
         ema: weight of the old average; validation and the finished model use the average.
         class_weights: of the cross-entropy, background first; empty for equal ones.
@@ -109,12 +139,14 @@ class TrainConfig:
     clip_norm: Annotated[float, Field(gt=0)] = 12.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     validate_every: Count = 250
+    patience: Annotated[int, Field(ge=0, le=1000)] = 0
     seed: int = 0
     class_weights: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
     precision: Literal["auto", "float32"] = "auto"
     split: Split = field(default_factory=Split)
     augmentation: Augmentation = field(default_factory=Augmentation)
     adversary: Adversary = field(default_factory=Adversary)
+    unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
     def __post_init__(self) -> None:
         card, steps = self.card, divisor(self.card.arch)

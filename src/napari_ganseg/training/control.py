@@ -12,10 +12,10 @@ import psutil
 
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.run import Progress, Run
-from napari_ganseg.training.run_folder import note_progress
+from napari_ganseg.training.files import CONTROL
+from napari_ganseg.training.progress import note_progress
 
 Word = Literal["go", "pause", "stop", "cancel"]
-CONTROL = "control"
 PAUSE_S = 0.1  # between two looks
 HEARD: dict[Word, str] = {"pause": "paused", "stop": "stopping", "cancel": "cancelling"}  # what it then says
 

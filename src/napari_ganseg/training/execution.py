@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_ganseg.errors import UsageError
+from napari_ganseg.io import read
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.holder import Holder
 from napari_ganseg.io.lock import take
@@ -16,18 +17,19 @@ from napari_ganseg.io.names import shown
 from napari_ganseg.models import Model, find_model, save_model
 from napari_ganseg.models.file import SUFFIX
 from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.training.cases import Case, Verdict, good_cases, scan_folder, with_values, without_copies
+from napari_ganseg.training.cases import Case, Verdict, good_cases, is_case, scan_folder, with_values, without_copies
 from napari_ganseg.training.checkpoint import has_state
 from napari_ganseg.training.comparison import outcome_of
 from napari_ganseg.training.config import TrainConfig, config_from_json
-from napari_ganseg.training.fit import training
+from napari_ganseg.training.files import CASES, CONFIG, LOCK
 from napari_ganseg.training.job import Job, finish, read_job
+from napari_ganseg.training.loop import training
 from napari_ganseg.training.outcome import Outcome, write_outcome
-from napari_ganseg.training.plan import plan
+from napari_ganseg.training.planning import plan
 from napari_ganseg.training.provenance import Place
-from napari_ganseg.training.run_folder import CONFIG
+from napari_ganseg.volume import Volume
 
-CASES, LOCK = "cases.json", "training.lock"
+CONSISTENCY = 0.3  # weight of the mean teacher where a job names images without labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,14 +92,6 @@ def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     return [{"name": v.name, "fault": v.fault} for v in verdicts]
 
 
-def read_table(folder: Path) -> list[tuple[str, str]]:
-    """Name and fault of every pair of a run folder; empty before they were read."""
-    try:
-        return [(str(row["name"]), str(row["fault"])) for row in json.loads((folder / CASES).read_bytes())]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
 def model_name(job: Job) -> str:
     """The name of the model to write."""
     return Path(job.out).name.removesuffix(SUFFIX)
@@ -109,6 +103,8 @@ def as_asked(config: TrainConfig, job: Job, parent: Model | None) -> TrainConfig
     if parent is not None and parent.sha256:
         card = replace(card, provenance=replace(card.provenance, parent_sha256=parent.sha256))
     config = replace(config, card=card, steps=job.steps or config.steps)
+    if job.unlabelled and not config.unlabelled.is_used:
+        config = replace(config, unlabelled=replace(config.unlabelled, consistency=CONSISTENCY))
     if job.adversary is None:
         return config
     return replace(config, adversary=replace(config.adversary, weight=job.adversary))
@@ -128,7 +124,7 @@ def work(execution: Execution, may_download: bool, controls: Controls) -> Genera
     folder, job = execution.folder, execution.job
     place = Place(
         folder, job.device, ", ".join(Path(d).name for d in job.data), job.command, execution.parent,
-        "" if has_state(folder) else job.encoder_weights, may_download,
+        "" if has_state(folder) else job.encoder_weights, may_download, read_unlabelled(execution),
     )  # fmt: skip
     with locked(folder):
         trained = yield from training(execution.cases, execution.config, place)(controls)
@@ -139,6 +135,21 @@ def work(execution: Execution, may_download: bool, controls: Controls) -> Genera
         write_outcome(folder, outcome)
         finish(folder, Path(outcome.model))
     return outcome
+
+
+def read_unlabelled(execution: Execution) -> list[Volume]:
+    """The images without labels that the job names.
+
+    Raises:
+        UsageError: a folder holds none. FileError: one cannot be read; the message names it.
+    """
+    channels, volumes = len(execution.config.card.channels), []
+    for folder in execution.job.unlabelled:
+        paths = sorted(p for p in Path(folder).glob("*") if is_case(p.name))
+        if not paths:
+            raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}.")
+        volumes += [read(path, channels=channels > 1 or None) for path in paths]
+    return volumes
 
 
 @contextmanager

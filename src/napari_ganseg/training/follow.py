@@ -20,12 +20,11 @@ from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.holder import holder_of, is_stale
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training.control import Word, steer, word_in
-from napari_ganseg.training.execution import LOCK
-from napari_ganseg.training.job import JOB, is_finished, read_job, user_runs
+from napari_ganseg.training.files import CASES, CHILD, FAULT, JOB, LOCK, LOG, PROGRESS
+from napari_ganseg.training.job import is_finished, read_job, user_runs
 from napari_ganseg.training.outcome import Outcome, read_outcome
-from napari_ganseg.training.run_folder import PROGRESS, read_progress
+from napari_ganseg.training.progress import read_progress
 
-LOG, FAULT, CHILD = "log.txt", "fault.json", "child.json"
 PAUSE_S = 0.1  # between two looks
 GRACE_S = 60.0  # in which a new process may say its first word
 
@@ -45,10 +44,9 @@ def start(folder: Path) -> None:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
         )
     write_bytes(folder / CHILD, json.dumps({"pid": child.pid, "born": born_s(child.pid)}).encode())
-    _children[child.pid] = child
+    child.returncode = 0  # it may outlive us, which Python would complain about; `is_running` waits for its end
 
 
-_children: dict[int, subprocess.Popen[bytes]] = {}  # ours, to be waited for: a dead child would stay as a zombie
 
 
 def born_s(pid: int) -> float:
@@ -69,12 +67,13 @@ def is_running(folder: Path) -> bool:
         pid, born = int(content["pid"]), float(content["born"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if (child := _children.get(pid)) is not None and child.poll() is not None:
-        del _children[pid]
-        return False
     try:
         process = psutil.Process(pid)
-        return bool(abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+        if abs(process.create_time() - born) >= 1:
+            return False
+        with suppress(psutil.TimeoutExpired):
+            process.wait(0)  # a child of ours that ended stays as a zombie until then
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
@@ -108,6 +107,14 @@ def tail(folder: Path, controls: Controls) -> Generator[Progress, None, Outcome]
     if not is_finished(folder):
         raise ComputeError(reason(folder))
     return read_outcome(folder)
+
+
+def read_table(folder: Path) -> list[tuple[str, str]]:
+    """Name and fault of every pair of a run folder; empty before they were read."""
+    try:
+        return [(str(row["name"]), str(row["fault"])) for row in json.loads((folder / CASES).read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def wanted(controls: Controls) -> Word:

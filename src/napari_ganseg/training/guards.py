@@ -61,6 +61,7 @@ class Seen:
         cap: another one, while the adversary's gradient would be too large.
         rate: factor on the generator's learning rate.
         rest: the discriminator learns only every so many steps.
+        second_accuracy, second_losing, second_scale: as above, of the second discriminator.
     """
 
     accuracy: float = 0.5
@@ -73,6 +74,9 @@ class Seen:
     cap: float = 1.0
     rate: float = 1.0
     rest: int = 1
+    second_accuracy: float = 0.5
+    second_losing: int = 0
+    second_scale: float = 1.0
 
 
 def watch_finite(seen: Seen, value: float, limits: Limits) -> tuple[Seen, Action]:
@@ -101,6 +105,13 @@ def watch_accuracy(seen: Seen, accuracy: float, limits: Limits, *, is_active: bo
     return replace(seen, accuracy=mean, winning=winning, losing=losing, rest=rest, scale=scale)
 
 
+def watch_second(seen: Seen, accuracy: float, limits: Limits, *, is_active: bool) -> Seen:
+    """The second discriminator loses its voice as the first does; it never rests."""
+    second = Seen(accuracy=seen.second_accuracy, losing=seen.second_losing, scale=seen.second_scale)
+    after = watch_accuracy(second, accuracy, limits, is_active=is_active)
+    return replace(seen, second_accuracy=after.accuracy, second_losing=after.losing, second_scale=after.scale)
+
+
 def watch_ratio(seen: Seen, ratio: float, limits: Limits) -> Seen:
     """Cap an adversary whose gradient would drown the segmentation's; the cap rises again, slowly, when it does not."""
     wanted = seen.cap * limits.ratio / max(ratio, 1e-6)
@@ -108,12 +119,13 @@ def watch_ratio(seen: Seen, ratio: float, limits: Limits) -> Seen:
 
 
 def watch_collapse(seen: Seen, predicted: float, true: float, limits: Limits) -> tuple[Seen, Action]:
-    """Foreground that vanishes or floods for long, while the adversary speaks: take its weight back."""
+    """Foreground that vanishes or floods for long, while an adversary speaks: take both weights back."""
     is_odd = true > 0 and not 1 / limits.collapse <= predicted / true <= limits.collapse
     count = seen.collapsed + 1 if is_odd else 0
     if count < limits.collapse_steps:
         return replace(seen, collapsed=count), Action.GO_ON
-    return replace(seen, collapsed=0, scale=seen.scale / 2), Action.RESTORE_BEST
+    halved = replace(seen, collapsed=0, scale=seen.scale / 2, second_scale=seen.second_scale / 2)
+    return halved, Action.RESTORE_BEST
 
 
 def is_ready(seen: Seen, limits: Limits) -> bool:

@@ -14,9 +14,8 @@ from napari_ganseg.errors import FileError, UsageError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.names import shown
 from napari_ganseg.models.card import STRICT
-from napari_ganseg.training.checkpoint import LAST, PREVIOUS
+from napari_ganseg.training.files import FINISHED, JOB, LAST, PREVIOUS
 
-JOB, FINISHED = "job.json", "finished.json"
 Words = Annotated[str, Field(max_length=10_000)]
 
 

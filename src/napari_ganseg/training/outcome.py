@@ -13,8 +13,8 @@ from napari_ganseg.errors import UsageError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.names import shown
 from napari_ganseg.models.card import STRICT
+from napari_ganseg.training.files import OUTCOME
 
-OUTCOME = "outcome.json"
 Dice = Annotated[float, Field(ge=0, le=1)]
 
 

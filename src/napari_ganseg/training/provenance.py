@@ -16,6 +16,7 @@ from napari_ganseg.models.card import Adversary, Card
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Split, TrainConfig
 from napari_ganseg.training.split import FEW, held_out_in_words, is_by_slices
+from napari_ganseg.volume import Volume
 
 LEAST_SHARE, LEAST_RATIO = 0.5, 0.01  # of the steps after warm-up, of the segmentation's gradient: less is idle
 
@@ -29,6 +30,7 @@ class Place:
         data, command: what the card shall say.
         parent: the model whose weights it starts from.
         encoder_weights: "imagenet" or a file, for a generator on a ResNet encoder.
+        unlabelled: images that join without labels.
         may_download: whether ImageNet weights may be fetched.
     """
 
@@ -39,6 +41,7 @@ class Place:
     parent: Model | None = None
     encoder_weights: str = ""
     may_download: bool = False
+    unlabelled: Sequence[Volume] = ()
 
 
 def finished(

@@ -9,8 +9,16 @@ import torch
 from torch import nn
 
 from napari_ganseg.networks import fill_weights, weights_of
-from napari_ganseg.training.guards import Action, Limits, watch_accuracy, watch_collapse, watch_finite, watch_ratio
-from napari_ganseg.training.step import Figures, State
+from napari_ganseg.training.guards import (
+    Action,
+    Limits,
+    watch_accuracy,
+    watch_collapse,
+    watch_finite,
+    watch_ratio,
+    watch_second,
+)
+from napari_ganseg.training.state import Figures, State
 
 
 class Snapshot:
@@ -38,10 +46,12 @@ def judge(state: State, figures: Figures, limits: Limits) -> Action:
     seen, action = watch_finite(state.seen, figures.loss if figures.is_finite else math.nan, limits)
     if figures.accuracy is not None:
         seen = watch_accuracy(seen, figures.accuracy, limits, is_active=figures.weight > 0)
+    if figures.second_accuracy is not None:
+        seen = watch_second(seen, figures.second_accuracy, limits, is_active=figures.second_weight > 0)
     if figures.ratio is not None:
         seen = watch_ratio(seen, figures.ratio, limits)
     collapse = Action.GO_ON
-    if figures.weight > 0:
+    if figures.weight > 0 or figures.second_weight > 0:
         seen, collapse = watch_collapse(seen, *figures.foreground, limits)
     state.seen = seen
     return action if action is not Action.GO_ON else collapse

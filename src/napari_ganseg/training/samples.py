@@ -156,15 +156,16 @@ def couch(card: Card, a: Augmentation) -> list[Any]:
     return [RandCouchd("image", air=air, bone=bone, prob=a.couch)]
 
 
-def spatial(card: Card, a: Augmentation) -> list[Any]:
+def spatial(card: Card, a: Augmentation, keys: Sequence[str] = ("image", "target")) -> list[Any]:
     """Rotation and scaling in one interpolation, linear for images, nearest for targets; then mirroring."""
+    modes = tuple("nearest" if key == "target" else "bilinear" for key in keys)
     angle = np.deg2rad(a.rotate)
     axes = 3 if card.dims == 3 else 1
     affine = mt.RandAffined(
-        keys=["image", "target"], prob=a.affine, rotate_range=[float(angle)] * axes, scale_range=[a.scale] * card.dims,
-        mode=("bilinear", "nearest"), padding_mode="border",
+        keys=keys, prob=a.affine, rotate_range=[float(angle)] * axes, scale_range=[a.scale] * card.dims, mode=modes,
+        padding_mode="border",
     )  # fmt: skip
-    return [affine, *[mt.RandFlipd(keys=["image", "target"], prob=0.5, spatial_axis=axis) for axis in a.flip_axes]]
+    return [affine, *[mt.RandFlipd(keys=keys, prob=0.5, spatial_axis=axis) for axis in a.flip_axes]]
 
 
 def intensities(card: Card, a: Augmentation) -> list[Any]:

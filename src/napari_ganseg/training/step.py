@@ -3,110 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from napari_ganseg.networks import weights_of
 from napari_ganseg.training import adversary
-from napari_ganseg.training.adversary import Pairs
+from napari_ganseg.training.adversary import Pairs, verdicts
 from napari_ganseg.training.config import TrainConfig
-from napari_ganseg.training.guards import Seen
 from napari_ganseg.training.losses import UNKNOWN, merge_missing, segmentation_loss
 from napari_ganseg.training.samples import Batch
+from napari_ganseg.training.state import Figures, State
+from napari_ganseg.training.unlabelled import (
+    consistency,
+    fooling_loss,
+    mu_at,
+    second_accuracy,
+    second_loss,
+    second_weight_at,
+    soft,
+)
+from napari_ganseg.training.unlabelled_samples import UnlabelledBatch
 
+__all__ = ["Figures", "State", "train_step"]
 RATIO_EVERY = 10  # steps between two measurements of the gradients' ratio
 
 
-@dataclass(slots=True, eq=False)
-class State:
-    """What a training changes.
-
-    Attributes:
-        generator: learns to segment.
-        average: exponential moving average of the generator; validates and is shipped.
-        optimiser: of the generator.
-        discriminator, critic_optimiser: learn to tell the generator's maps from the truth; None without an adversary.
-        seen: what the guards remember.
-    """
-
-    generator: nn.Module
-    average: nn.Module
-    optimiser: torch.optim.Optimizer
-    discriminator: nn.ModuleList | None = None
-    critic_optimiser: torch.optim.Optimizer | None = None
-    seen: Seen = field(default_factory=Seen)
-
-    @classmethod
-    def start(cls, generator: nn.Module, config: TrainConfig, discriminator: nn.ModuleList | None = None) -> State:
-        """A fresh state around the networks."""
-        optimiser = torch.optim.AdamW(generator.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        state = cls(generator, copy.deepcopy(generator).eval().requires_grad_(False), optimiser, discriminator)
-        if discriminator is not None:
-            rate = config.adversary.learning_rate
-            state.critic_optimiser = torch.optim.Adam(discriminator.parameters(), lr=rate, betas=(0.5, 0.99))
-        return state
-
-    @property
-    def modules(self) -> dict[str, nn.Module]:
-        """Networks by name, as a checkpoint keeps them."""
-        networks: dict[str, nn.Module] = {"generator": self.generator, "average": self.average}
-        return networks | ({"discriminator": self.discriminator} if self.discriminator is not None else {})
-
-    @property
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        """Optimisers by name, as a checkpoint keeps them."""
-        critics = {"critic_optimiser": self.critic_optimiser} if self.critic_optimiser is not None else {}
-        return {"optimiser": self.optimiser, **critics}
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What one step measured.
-
-    Attributes:
-        loss: Dice + cross-entropy.
-        adversarial: -E[log D(x, G(x))], 0 while the adversary is silent.
-        weight: lambda of this step.
-        discriminator, accuracy: loss and balanced accuracy of D; None while it does not learn.
-        ratio: lambda * |adversarial gradient| / |segmentation gradient| at G's last layer, every tenth step.
-        foreground: share of the known voxels that G calls foreground, and that are.
-        is_finite: whether G was updated; a gradient that is no number is not applied.
-    """
-
-    loss: float
-    adversarial: float = 0.0
-    weight: float = 0.0
-    discriminator: float | None = None
-    accuracy: float | None = None
-    ratio: float | None = None
-    foreground: tuple[float, float] = (0.0, 0.0)
-    is_finite: bool = True
-
-
-def train_step(state: State, batch: Batch, config: TrainConfig, step: int) -> Figures:
-    """Update D on one batch with G frozen, then G with D frozen, then the average.
+def train_step(
+    state: State, batch: Batch, config: TrainConfig, step: int, unlabelled: UnlabelledBatch | None = None
+) -> Figures:
+    """Update D (and D2) on one batch with G frozen, then G with both frozen, then the average.
 
     Args:
         state: changed in place.
         batch: images, targets and missing classes, on the networks' device.
         config: of the training.
         step: from 0; decides the learning rate, lambda and the warm-up of the average.
+        unlabelled: views of images without labels; ignored where the configuration gives them no weight.
     """
     for group in state.optimiser.param_groups:
         group["lr"] = config.learning_rate * state.seen.rate * (1 - step / config.steps) ** 0.9
     state.generator.train()
     with precision(config, batch.image.device):
-        logits = merge_missing(state.generator(batch.image), batch.missing)
-    weight, shown = 0.0, None
+        whole = state.generator(batch.image)
+        logits = merge_missing(whole, batch.missing)
+    weight, shown, further = 0.0, None, None
     figures = Figures(0.0, foreground=foreground(logits, batch.target))
     if state.discriminator is not None and step >= config.adversary.begin * config.steps:
         shown = adversary.pairs(batch.image, logits, batch.target)
         figures = discriminator_step(state, shown, config, step, figures)
         weight = adversary.weight_at(step, config, state.seen)
-    return generator_step(state, logits, batch.target, config, step, replace(figures, weight=weight), shown)
+    figures = replace(figures, weight=weight)
+    if unlabelled is not None and config.unlabelled.is_used:
+        further, figures = unlabelled_loss(state, whole, unlabelled, config, step, figures)
+    return generator_step(state, logits, batch.target, config, step, figures, shown, further)
 
 
 def discriminator_step(state: State, shown: Pairs, config: TrainConfig, step: int, figures: Figures) -> Figures:
@@ -123,18 +74,80 @@ def discriminator_step(state: State, shown: Pairs, config: TrainConfig, step: in
         on_fake = adversary.judge(critic, shown.image, fake, shown.known)
     masks = adversary.counted(shown.known, on_real, config.adversary.arch.layers)
     loss = adversary.discriminator_loss(on_real, on_fake, masks)
-    if step % state.seen.rest == 0 and bool(loss.isfinite()):
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
-        optimiser.step()
+    if step % state.seen.rest == 0:
+        learn(critic, optimiser, loss)
     return replace(figures, discriminator=float(loss.detach()), accuracy=adversary.accuracy(on_real, on_fake, masks))
 
 
+def learn(critic: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One update of a discriminator; a loss or gradient that is no number is not applied."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
+    if bool(loss.isfinite()) and bool(norm.isfinite()):
+        optimiser.step()
+
+
+def unlabelled_loss(
+    state: State, whole: Tensor, images: UnlabelledBatch, config: TrainConfig, step: int, figures: Figures
+) -> tuple[Tensor, Figures]:
+    """mu * consistency + lambda2 * -E[log D2(G(x))] over unlabelled images; D2 learns on the way, with G frozen.
+
+    Args:
+        state: of which only D2 is changed.
+        whole: (batch, classes, ...) logits on the labelled images, no class merged away.
+        images: views of images without labels.
+        config, step, figures: of this step.
+    """
+    loss = torch.zeros((), device=whole.device)
+    if config.unlabelled.consistency > 0:
+        with precision(config, whole.device):
+            distance = consistency(state.generator, state.average, images, config, step)
+        figures = replace(figures, consistency=float(distance.detach()), mu=mu_at(step, config))
+        loss = loss + figures.mu * distance
+    if state.second is not None and step >= config.adversary.begin * config.steps:
+        weight = second_weight_at(step, config, state.seen)
+        with torch.set_grad_enabled(weight > 0), precision(config, whole.device):
+            fake = soft(state.generator(images.strong))
+        figures = second_step(state, soft(whole), fake, config, replace(figures, second_weight=weight))
+        if weight > 0:
+            fooling = fooling_loss(second_opinion(state.second, fake, config))
+            figures = replace(figures, second_adversarial=float(fooling.detach()))
+            loss = loss + weight * fooling
+    return loss, figures
+
+
+def second_step(state: State, real: Tensor, fake: Tensor, config: TrainConfig, figures: Figures) -> Figures:
+    """Raise D2's logits on labelled images' soft maps and lower them on unlabelled ones'; G is not touched."""
+    critic, optimiser = state.second, state.second_optimiser
+    if critic is None or optimiser is None:
+        return figures
+    critic.requires_grad_(True)
+    with precision(config, real.device):
+        on_real, on_fake = verdicts(critic, real.detach()), verdicts(critic, fake.detach())
+    loss = second_loss(on_real, on_fake)
+    learn(critic, optimiser, loss)
+    return replace(figures, second=float(loss.detach()), second_accuracy=second_accuracy(on_real, on_fake))
+
+
+def second_opinion(second: nn.ModuleList, fake: Tensor, config: TrainConfig) -> list[Tensor]:
+    """What D2, frozen, thinks of a soft map that carries G's gradient."""
+    second.requires_grad_(False)
+    with precision(config, fake.device):
+        return verdicts(second, fake)
+
+
 def generator_step(
-    state: State, logits: Tensor, target: Tensor, config: TrainConfig, step: int, figures: Figures, shown: Pairs | None
+    state: State,
+    logits: Tensor,
+    target: Tensor,
+    config: TrainConfig,
+    step: int,
+    figures: Figures,
+    shown: Pairs | None,
+    further: Tensor | None = None,
 ) -> Figures:
-    """Lower Dice + cross-entropy + lambda * -E[log D(x, G(x))]; D is not touched."""
+    """Lower Dice + cross-entropy + lambda * -E[log D(x, G(x))] + what unlabelled images add; D is not touched."""
     segmentation = loss = segmentation_loss(logits, target, class_weights(config, logits.device))
     if shown is not None and figures.weight > 0 and state.discriminator is not None:
         state.discriminator.requires_grad_(False)
@@ -147,6 +160,8 @@ def generator_step(
             ratio = figures.weight * adversary.gradient_ratio(segmentation, adversarial, state.generator)
             figures = replace(figures, ratio=ratio)
         loss = segmentation + figures.weight * adversarial
+    if further is not None:
+        loss = loss + further
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.generator.parameters(), config.clip_norm)

@@ -20,12 +20,12 @@ from napari_ganseg.run import Controls
 from napari_ganseg.training import adversary
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Augmentation, TrainConfig
+from napari_ganseg.training.files import EXAMPLES
 from napari_ganseg.training.losses import merge_missing
 from napari_ganseg.training.samples import batch, prepare
 from napari_ganseg.training.step import State
 from napari_ganseg.volume import Annotation, LabelMap
 
-EXAMPLES = "examples.png"
 Floats = npt.NDArray[np.float32]
 MOST_EXAMPLES, TILE = 4, 192  # cases in the picture, pixels of each
 

@@ -23,14 +23,15 @@ from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training import Case, fit, samples
 from napari_ganseg.training.config import Adversary, Split, fold_of
+from napari_ganseg.training.files import EXAMPLES
 from napari_ganseg.training.guards import Limits
+from napari_ganseg.training.progress import read_progress
 from napari_ganseg.training.provenance import Place
-from napari_ganseg.training.run_folder import read_progress
 from napari_ganseg.training.step import Figures
-from napari_ganseg.training.validation import EXAMPLES, Validation, case_dice, class_dices, validate
+from napari_ganseg.training.validation import Validation, case_dice, class_dices, validate
 from napari_ganseg.volume import Annotation, LabelMap
 
-FIT = import_module("napari_ganseg.training.fit")  # its function of the same name hides it
+FIT = import_module("napari_ganseg.training.loop")  # its function of the same name hides it
 
 
 def sha256(model: Model) -> str:

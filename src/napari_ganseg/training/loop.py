@@ -27,16 +27,20 @@ from napari_ganseg.training.comparison import Trained, measured_parent
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.facts import Facts, as_facts, fresh_facts, is_over, judge_progress, start_figures, trained
 from napari_ganseg.training.guards import Action, Seen
-from napari_ganseg.training.plan import plan
-from napari_ganseg.training.preview import Viewed
+from napari_ganseg.training.material import Material, prepared_images
+from napari_ganseg.training.planning import plan
+from napari_ganseg.training.progress import noted
 from napari_ganseg.training.provenance import Place, finished
 from napari_ganseg.training.recovery import Snapshot, judge, recover
-from napari_ganseg.training.run_folder import noted, open_folder
-from napari_ganseg.training.samples import Prepared, batch, prepare
+from napari_ganseg.training.run_folder import open_folder
+from napari_ganseg.training.samples import prepare
 from napari_ganseg.training.split import divide, held_out_in_words
 from napari_ganseg.training.start import start_from
 from napari_ganseg.training.step import Figures, State, train_step
+from napari_ganseg.training.unlabelled import build_second
 from napari_ganseg.training.validation import held_out_auroc, validate
+from napari_ganseg.training.viewed import Viewed
+from napari_ganseg.volume import Volume
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ def fit(
     place: Place | None = None,
     *,
     start: str | Path | Model | None = None,
+    unlabelled: Sequence[Volume] = (),
 ) -> Run[Model]:
     """Train a model.
 
@@ -58,6 +63,7 @@ def fit(
         config: everything that decides the training; planned from the cases where it is left out.
         place: where it runs.
         start: the model whose weights it starts from: a name that `list_models` shows, a file, or a loaded Model.
+        unlabelled: images that join without labels, as the configuration's `unlabelled` says.
 
     Raises:
         UsageError: nothing to train on. ComputeError: the loss is not finite, or torch failed.
@@ -68,7 +74,7 @@ def fit(
     if isinstance(cases, str | Path):
         cases = good_cases(scan_folder(cases, *channels_and_classes(config)))
     config = config or plan(cases, "mine", place.parent.card if place.parent else None)
-    work = training(cases, config, place)
+    work = training(cases, config, replace(place, unlabelled=(*place.unlabelled, *unlabelled)))
 
     def model_alone(controls: Controls) -> Generator[Progress, None, Model]:
         return (yield from work(controls)).model
@@ -95,7 +101,7 @@ def loop(
     check_cases(cases, config.card)
     learnt, judged = divide(cases, config.split)
     yield Progress(0, config.steps, f"preparing {len(learnt)} training and {len(judged)} validation cases")
-    prepared = [prepare(case, config.card) for case in learnt]
+    prepared = Material([prepare(case, config.card) for case in learnt], prepared_images(place.unlabelled, config))
     device = choose_device(place.device)
     state, best, kept = begin(config, place, device)
     viewed, facts = Viewed(place.folder, cases), fresh_facts()
@@ -170,11 +176,12 @@ def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[Stat
         discriminator = build_discriminator(
             config.adversary.arch, dims=card.dims, in_channels=seen_channels, seed=config.seed + 1
         ).to(device)
-    return State.start(generator.to(device), config, discriminator), best.requires_grad_(False), kept
+    state = State.start(generator.to(device), config, discriminator, build_second(config, device))
+    return state, best.requires_grad_(False), kept
 
 
 def stretch(
-    prepared: Sequence[Prepared],
+    prepared: Material,
     config: TrainConfig,
     state: State,
     best: nn.Module,
@@ -189,8 +196,8 @@ def stretch(
     snapshot = Snapshot(state)
     for step in range(facts["step"], end):
         controls.check()
-        samples = batch(prepared, config.card, config.augmentation, config.seed, step, config.batch_size)
-        figures = train_step(state, samples.to(device), config, step)
+        labelled, further = prepared.at(step, config, device)
+        figures = train_step(state, labelled, config, step, further)
         action = judge(state, figures, config.adversary.limits)
         if action is not Action.GO_ON:
             log.warning("step %d: %s", step, action.value)
@@ -220,6 +227,9 @@ def shown(figures: Figures) -> dict[str, float]:
         "lambda": figures.weight,
         "d_loss": figures.discriminator,
         "d_accuracy": figures.accuracy,
+        "consistency": figures.consistency,
+        "d2_loss": figures.second,
+        "d2_accuracy": figures.second_accuracy,
     }
     return {name: value for name, value in wanted.items() if value is not None and (value or name == "loss")}
 

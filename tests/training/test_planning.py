@@ -12,7 +12,7 @@ from napari_ganseg.errors import UsageError
 from napari_ganseg.networks import build_generator, divisor
 from napari_ganseg.training import Case, config_from_json, config_to_json, plan
 from napari_ganseg.training.cases import make_case
-from napari_ganseg.training.plan import classes_in
+from napari_ganseg.training.planning import classes_in
 from napari_ganseg.volume import LabelClass, LabelMap, Volume, identity_affine
 
 
