@@ -105,6 +105,94 @@ def test_every_scale_gives_a_map_and_a_mask_of_its_size(dims: int, name: str) ->
     assert len(verdicts) == arch.scales
 
 
+PLANES = replace(AT_ONCE, planes=True)
+
+
+def painted(*planes: int) -> Tensor:
+    """(2, 1, 6, 24, 24) targets of class 1 in front; the second item knows these planes, the first nothing."""
+    target = torch.full((2, 1, 6, 24, 24), 255, dtype=torch.uint8)
+    for z in planes:
+        target[1, :, z] = 0
+        target[1, :, z, :12] = 1
+    return target
+
+
+@pytest.fixture
+def volume() -> Tensor:
+    return torch.randn(2, 1, 6, 24, 24, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.fixture
+def planar(volume: Tensor) -> Tensor:
+    return torch.cat([volume, -volume], 1)
+
+
+def test_planes_of_all_items_are_judged_where_enough_is_known(volume: Tensor, planar: Tensor) -> None:
+    target = painted(1, 4, 5)
+    target[0, :, 2] = 1
+    target[1, :, 5, ::7, ::7] = 255  # no receptive field of this one is whole
+    shown = adversary.judged_pairs(volume, planar, target, tiny_config(adversary=PLANES))
+    assert shown is not None
+    assert torch.equal(shown.image, torch.stack([volume[0, :, 2], volume[1, :, 1], volume[1, :, 4]]))
+    assert torch.equal(shown.real[:, 1], torch.stack([target[0, 0, 2], target[1, 0, 1], target[1, 0, 4]]).float())
+    assert torch.equal(shown.fake.argmax(1), torch.stack([planar[0, :, 2], planar[1, :, 1], planar[1, :, 4]]).argmax(1))
+
+
+def test_what_is_unknown_in_a_judged_plane_is_zero_in_both_maps(volume: Tensor, planar: Tensor) -> None:
+    target = painted(3)
+    target[1, :, 3, :, 20:] = 255
+    shown = adversary.judged_pairs(volume, planar, target, tiny_config(adversary=PLANES))
+    assert shown is not None
+    for zeroed in (shown.real, shown.fake, shown.known):
+        assert not zeroed[..., 20:].any()
+        assert torch.equal(zeroed[..., :20].sum(1), torch.ones(1, 24, 20))
+
+
+def test_the_adversarys_gradient_comes_from_known_planes_alone(volume: Tensor, planar: Tensor) -> None:
+    config = tiny_config(adversary=PLANES)
+    critic, logits = adversary.build_critic(config, torch.device("cpu")), planar.requires_grad_()
+    assert critic is not None
+    shown = adversary.judged_pairs(volume, logits, painted(1, 4), config)
+    assert shown is not None
+    on_fake = adversary.judge(critic, shown.image, shown.fake, shown.known)
+    adversary.generator_loss(on_fake, adversary.counted(shown.known, on_fake, 2)).backward()
+    assert logits.grad is not None
+    assert {tuple(place) for place in logits.grad.abs().sum((1, 3, 4)).nonzero().tolist()} == {(1, 1), (1, 4)}
+
+
+@pytest.mark.parametrize("known", [(), (2,)])
+def test_without_a_plane_to_judge_a_step_is_the_plain_one(volume: Tensor, known: tuple[int, ...]) -> None:
+    """Nothing known, or too little of a plane: D stays as it is, and G learns what it would without an adversary."""
+    target = painted(*known)
+    target[:, :, :, ::7, ::7] = 255
+    batch = Batch(volume, target, torch.zeros(2, 2).bool())
+    config = tiny_config(adversary=PLANES, precision="float32")
+    twin = tiny_config(precision="float32")
+    generator = nn.Conv3d(1, 2, 3, padding=1)
+    state = State.start(copy.deepcopy(generator), config, adversary.build_critic(config, torch.device("cpu")))
+    plain, critic = State.start(generator, twin), weights(state.discriminator)  # type: ignore[arg-type]
+    figures = train_step(state, batch, config, 3)
+    assert figures == train_step(plain, batch, twin, 3)
+    assert (figures.weight, figures.accuracy, figures.is_finite) == (0.0, None, True)
+    assert same(critic, weights(state.discriminator))  # type: ignore[arg-type]
+    assert same(weights(plain.generator), weights(state.generator))
+
+
+def test_a_step_with_planes_moves_both_networks(volume: Tensor) -> None:
+    config = tiny_config(adversary=PLANES, precision="float32", steps=100)
+    state = State.start(nn.Conv3d(1, 2, 3, padding=1), config, adversary.build_critic(config, torch.device("cpu")))
+    critic = weights(state.discriminator)  # type: ignore[arg-type]
+    figures = train_step(state, Batch(volume, painted(1, 4), torch.zeros(2, 2).bool()), config, 50)
+    assert figures.weight == adversary.weight_at(50, tiny_config(adversary=AT_ONCE, steps=100), Seen()) == 0.5
+    assert figures.ratio is not None
+    assert figures.ratio > 0
+    assert not same(critic, weights(state.discriminator))  # type: ignore[arg-type]
+
+
+def test_auroc_of_no_planes_is_not_known() -> None:
+    assert adversary.auroc(nn.ModuleList(), [], 2) is None
+
+
 def test_missing_classes_are_added_to_background() -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0]]).reshape(1, 3, 1, 1)
     p = logits.softmax(1).flatten().tolist()

@@ -16,7 +16,7 @@ from napari_ganseg.errors import UsageError
 from napari_ganseg.models.card import CardClass
 from napari_ganseg.networks import Arch
 from napari_ganseg.training import TrainConfig, config_from_json, config_to_json
-from napari_ganseg.training.config import Augmentation, Split, fold_of
+from napari_ganseg.training.config import Adversary, Augmentation, Split, fold_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "benchmarks" / "recipes").glob("*.json"))
 
@@ -117,3 +117,9 @@ def test_sides_are_classes_of_the_model() -> None:
 def test_a_couch_needs_a_ct_window() -> None:
     with pytest.raises(ValueError, match="only into 3D images with a CT window"):
         TrainConfig(card=make_card(preprocessing=Z_SCORE), augmentation=Augmentation(couch=0.5))
+
+
+def test_planes_are_those_of_a_volume() -> None:
+    assert tiny(3, adversary=Adversary(planes=True)).adversary.planes
+    with pytest.raises(ValueError, match="only a 3D model's adversary can judge planes"):
+        tiny(2, adversary=Adversary(planes=True))

@@ -309,6 +309,27 @@ def test_a_training_with_an_adversary_is_resumed_bit_for_bit_too(tmp_path: Path,
     assert resumed.card.adversary.lambda_share > 0
 
 
+def test_a_training_that_judges_planes_is_resumed_bit_for_bit_too(tmp_path: Path) -> None:
+    adversary = Adversary(weight=0.1, planes=True, begin=0.0, warm_up=0.1, ramp=0.2, limits=Limits(ready=0.0, losing=0))
+    config, cases = tiny_config(steps=8, adversary=adversary), [by_slices(case) for case in blob_cases()]
+    unbroken = fit(cases, config).result
+    for step in (2, 6):
+        until(iter(fit(cases, config, Place(tmp_path))), step)
+    resumed = fit(cases, config, Place(tmp_path)).result
+    silent = replace(config, adversary=replace(adversary, weight=0.0))
+    assert sha256(resumed) == sha256(unbroken) != sha256(fit(cases, silent).result)
+    assert resumed.card.adversary == unbroken.card.adversary
+    assert resumed.card.adversary.lambda_share > 0
+    assert resumed.card.adversary.auroc is not None
+
+
+def by_slices(case: Case) -> Case:
+    """The case, of which every third slice is annotated."""
+    known = np.zeros(case.annotation.known.shape, bool)
+    known[1::3] = True
+    return replace(case, annotation=replace(case.annotation, known=known))
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_validation_leaves_a_picture_of_its_first_cases(tmp_path: Path, dims: int) -> None:
     _ = fit(blob_cases(dims), tiny_config(dims), Place(tmp_path)).result

@@ -9,9 +9,11 @@ import pytest
 from builders import blob_case
 
 from napari_ganseg.errors import UsageError
+from napari_ganseg.models import Card
 from napari_ganseg.networks import build_generator, divisor
 from napari_ganseg.training import Case, config_from_json, config_to_json, plan
 from napari_ganseg.training.cases import make_case
+from napari_ganseg.training.config import Adversary
 from napari_ganseg.training.planning import classes_in
 from napari_ganseg.volume import LabelClass, LabelMap, Volume, identity_affine
 
@@ -114,3 +116,12 @@ def test_cases_without_any_label_are_refused() -> None:
     labels = MR.annotation.labels.derive(array=np.zeros(MR.image.shape, np.uint8), classes=())
     with pytest.raises(UsageError, match="there is nothing to learn"):
         plan([replace(MR, annotation=replace(MR.annotation, labels=labels))], "mine")
+
+
+@pytest.mark.parametrize("parent", [None, plan([MR], "mine").card])
+def test_cases_of_painted_slices_are_judged_by_planes(parent: Card | None) -> None:
+    known = np.zeros(MR.image.shape, bool)
+    known[::5] = True
+    painted = replace(MR, annotation=replace(MR.annotation, known=known))
+    assert plan([painted], "mine", parent).adversary == Adversary(planes=True)
+    assert plan([MR], "mine", parent).adversary == Adversary()

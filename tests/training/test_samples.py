@@ -13,7 +13,7 @@ from builders import Z_SCORE, blob_case, blob_cases, make_card, tiny_config
 from napari_ganseg import grid
 from napari_ganseg.models.card import CardClass
 from napari_ganseg.training import Case
-from napari_ganseg.training.config import Augmentation
+from napari_ganseg.training.config import Adversary, Augmentation
 from napari_ganseg.training.losses import UNKNOWN
 from napari_ganseg.training.samples import batch, prepare, which
 from napari_ganseg.volume import Annotation, LabelMap
@@ -117,6 +117,31 @@ def test_image_and_target_move_together() -> None:
     for step in range(5):
         image, target, _ = batch(prepared, CARD, turned, 0, step, 1)
         assert image[target == 1].mean() > image[target == 0].mean() + 1
+
+
+def planes_known(target: torch.Tensor) -> list[set[bool]]:
+    """Of each plane of a (batch, 1, z, y, x) target, whether its voxels are known: one answer or both."""
+    return [set((plane != UNKNOWN).unique().tolist()) for item in target[:, 0] for plane in item]
+
+
+@pytest.mark.parametrize("in_plane", [True, False])
+def test_turned_in_plane_an_annotated_plane_stays_a_whole_one(in_plane: bool) -> None:
+    case = blob_case(shape=(16, 32, 32))
+    known = np.zeros(case.image.shape, bool)
+    known[[3, 7, 11]] = True
+    case = replace(case, annotation=replace(case.annotation, known=known))
+    turned = replace(NONE, affine=1.0, rotate=45.0, scale=0.3, flip_axes=(0, 2), in_plane=in_plane)
+    made = batch([prepare(case, CARD)], CARD, turned, 0, 0, 6)
+    still = batch([prepare(case, CARD)], CARD, NONE, 0, 0, 6)
+    assert not torch.equal(made.image[:, :, 3], still.image[:, :, 3])
+    answers = planes_known(made.target)
+    assert (all(len(found) == 1 for found in answers) and answers.count({True}) == 3 * 6) == in_plane
+
+
+def test_a_training_whose_adversary_judges_planes_never_tilts_them() -> None:
+    config = tiny_config(adversary=Adversary(planes=True))
+    assert config.variation == replace(config.augmentation, in_plane=True)
+    assert tiny_config().variation == tiny_config().augmentation
 
 
 def test_crops_are_centred_on_every_class_equally_often() -> None:

@@ -11,7 +11,7 @@ from builders import blob_case
 from napari_ganseg.errors import UsageError
 from napari_ganseg.training import Case
 from napari_ganseg.training.config import Split, fold_of
-from napari_ganseg.training.split import divide, held_out_in_words, known_slices, with_known
+from napari_ganseg.training.split import divide, held_out_in_words, is_by_planes, known_slices, with_known
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,8 @@ def painted(slices: list[int], count: int = 60) -> Case:
     case = blob_case("scan.nii", (count, 12, 12))
     known = np.zeros(case.annotation.known.shape, np.bool_)
     known[slices] = True
-    return with_known(case, known)
+    labels = case.annotation.labels.derive(array=known.astype(np.uint8))
+    return with_known(replace(case, annotation=replace(case.annotation, labels=labels)), known)
 
 
 def test_of_painted_slices_every_fourth_is_held_out() -> None:
@@ -88,6 +89,14 @@ def test_of_painted_slices_every_fourth_is_held_out() -> None:
     assert known_slices(validation).tolist() == [15, 35]
     assert known_slices(training).tolist() == [5, 10, 20, 25, 30, 40, 45, 50]
     assert held_out_in_words([training], [validation]) == "slices 15, 35 of scan.nii"
+
+
+def test_that_nothing_lies_above_and_below_changes_nothing() -> None:
+    case = painted(list(range(15, 45, 5)))
+    known = case.annotation.known.copy()
+    known[:15] = known[41:] = True
+    _, (validation,) = divide([with_known(case, known)], Split())
+    assert known_slices(validation).tolist() == [25]
 
 
 def test_of_a_painted_block_its_end_is_held_out_since_neighbours_are_alike() -> None:
@@ -118,3 +127,26 @@ def test_a_single_case_without_any_label_still_divides() -> None:
 def test_a_single_case_with_too_few_slices_is_refused() -> None:
     with pytest.raises(UsageError, match="too small to hold slices out for validation; two cases are needed"):
         divide([blob_case(shape=(14, 12, 12))], Split())
+
+
+def known_at(slices: slice | list[int], shape: tuple[int, ...] = (20, 9, 9)) -> Case:
+    case = blob_case(shape=shape)
+    known = np.zeros(shape, bool)
+    known[slices] = True
+    return with_known(case, known)
+
+
+@pytest.mark.parametrize(
+    ("slices", "is_sparse"),
+    [([2, 6, 10], True), ([4], True), (slice(5, 12), True), (slice(0, 20, 2), True), (slice(4, 16), False),
+     (slice(None), False), ([], False)],
+)  # fmt: skip
+def test_slices_with_gaps_or_fewer_than_half_are_planes(slices: slice | list[int], is_sparse: bool) -> None:
+    assert is_by_planes([known_at(slices)]) == is_sparse
+
+
+def test_most_cases_decide_whether_planes_are_judged() -> None:
+    some, whole = known_at([2, 6, 10]), known_at(slice(None))
+    assert is_by_planes([some, some, whole])
+    assert not is_by_planes([some, whole])
+    assert not is_by_planes([known_at([2, 6], (20, 20))])  # a picture has no planes

@@ -56,12 +56,27 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Find or make the run folder, train with a bar, say what came of it."""
-    folder, is_new = run_folder(options)
-    from napari_ganseg.training.job import is_finished, read_job, write_job
+    """Train alone, or together with the processes that torchrun started beside this one."""
+    from napari_ganseg.training import ranks
 
+    with ranks.together(), ranks.first_speaks():
+        return run_in(*ranks.from_first(lambda: described(options)), options)
+
+
+def described(options: argparse.Namespace) -> tuple[Path, bool]:
+    """The run folder, which describes the training, and whether it is the command line that does so."""
+    from napari_ganseg.training.job import write_job
+
+    folder, is_new = run_folder(options)
     if is_new:
         write_job(folder, new_job(options))
+    return folder, is_new
+
+
+def run_in(folder: Path, is_new: bool, options: argparse.Namespace) -> int:
+    """Train in a run folder with a bar, say what came of it."""
+    from napari_ganseg.training.job import is_finished, read_job
+
     job = read_job(folder)
     name_to_write(Path(job.out))
     if not is_new and is_finished(folder):
@@ -131,6 +146,7 @@ def trained(folder: Path, options: argparse.Namespace, is_new: bool) -> Outcome:
     import torch
 
     from napari_ganseg.io.names import shown
+    from napari_ganseg.training import ranks
     from napari_ganseg.training.board import Board
     from napari_ganseg.training.control import steered
     from napari_ganseg.training.execution import execute, set_up
@@ -144,6 +160,8 @@ def trained(folder: Path, options: argparse.Namespace, is_new: bool) -> Outcome:
         if verdict.case is None:
             print(f"left out {shown(verdict.name)}: {verdict.fault}", file=sys.stderr)
     work = execute(execution, may_download=options.allow_download)
+    if not ranks.is_first():
+        return work.result
     with Board(folder) if options.tensorboard else nullcontext() as board, steered(work, folder):
         return with_bar(work, *([board.note] if board else []))
 

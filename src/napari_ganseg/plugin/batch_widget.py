@@ -23,7 +23,7 @@ from napari_ganseg.plugin.job_button import JobButton
 from napari_ganseg.plugin.layers import bare
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
 from napari_ganseg.plugin.segment_widget import LEAST_WIDTH, wrap
-from napari_ganseg.plugin.worker import Job
+from napari_ganseg.plugin.worker import Job, announcer
 from napari_ganseg.run import Progress
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class BatchWidget(QWidget):
         self.folder.changed.connect(self._on_folder)
         self.model.changed.connect(self._on_model)
         self.table.opened.connect(self._opener.open)
+        announcer.models_changed.connect(self._on_models_changed)
 
     # --- the form ---
 
@@ -102,6 +103,15 @@ class BatchWidget(QWidget):
         if self.folder.value is not None and self.out.value in (None, self._suggested):
             self._suggested = self.folder.value.with_name(f"{self.folder.value.name}-labels")
             self.out.value = self._suggested
+
+    def _on_models_changed(self, _: str) -> None:
+        """Fill the list anew, keeping the choice."""
+        if not compat.isalive(self):  # type: ignore[no-untyped-call]
+            return
+        chosen, self.cards = self.model.value, {card.name: card for card in list_models(model_folder())}
+        self.model.choices = list(self.cards)
+        if chosen in self.cards:
+            self.model.value = chosen
 
     def _on_model(self, *_: Any) -> None:
         card = self.cards.get(self.model.value)

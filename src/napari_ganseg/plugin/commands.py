@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog
 
 from napari_ganseg.errors import FileError, GansegError, UsageError
 from napari_ganseg.io.stored import StoredGrid
+from napari_ganseg.plugin.autosave import note_saved
 from napari_ganseg.plugin.layers import bare, contrast, labels_layer, placed, put_on
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.plugin.registry import KEY, placement_of
@@ -106,6 +107,7 @@ def save_with_dialog(viewer: napari.Viewer, layer: Labels) -> None:
         raise FileError(f"{target.name} exists already; choose it in the dialog to replace it.")
     written = save_layer(layer, list(viewer.layers), target, ask_for_grid)
     if written:
+        note_saved(layer)
         show_info(f"Saved {written.name}.")
 
 

@@ -10,7 +10,7 @@ from napari.utils.notifications import show_error
 from qtpy import compat
 
 from napari_ganseg.errors import GansegError
-from napari_ganseg.plugin.worker import Job, announcer, job_of
+from napari_ganseg.plugin.worker import HERE, Job, announcer, job_of
 
 
 class JobButton:
@@ -21,25 +21,27 @@ class JobButton:
         viewer: whose jobs count.
         owner: of the jobs it starts, and alone may cancel.
         start: starts a job, or raises a GansegError, which is shown.
+        lane: of its jobs.
     """
 
-    def __init__(self, button: PushButton, viewer: Any, owner: str, start: Callable[[], Any]) -> None:
+    def __init__(self, button: PushButton, viewer: Any, owner: str, start: Callable[[], Any], lane: str = HERE) -> None:
         self._button, self._viewer, self._owner, self._start = button, viewer, owner, start
+        self._lane = lane
         self._idle: str = button.text
         button.clicked.connect(self._on_click)
         announcer.began.connect(self._on_began)
-        if job := job_of(viewer):  # the form was closed while it ran, and opened again
+        if job := job_of(viewer, lane):  # the form was closed while it ran, and opened again
             self._on_began(viewer, job)
 
     def rename(self, idle: str) -> None:
         """Choose other words for while nothing runs."""
         self._idle = idle
-        if job_of(self._viewer) is None:
+        if job_of(self._viewer, self._lane) is None:
             self._show(idle)
 
     def _on_click(self) -> None:
         """Start, or cancel what this form started."""
-        job = job_of(self._viewer)
+        job = job_of(self._viewer, self._lane)
         try:
             if job is None:
                 self._start()
@@ -50,7 +52,7 @@ class JobButton:
             show_error(str(error))
 
     def _on_began(self, viewer: Any, job: Job[Any]) -> None:
-        if viewer is not self._viewer or not is_alive(self._button):
+        if viewer is not self._viewer or job.lane != self._lane or not is_alive(self._button):
             return
         job.ended.connect(self._on_ended)
         is_mine = job.owner == self._owner

@@ -19,6 +19,7 @@ from napari_ganseg.plugin.transform import covers, transform_of
 from napari_ganseg.volume import Array, LabelClass
 
 OPACITY = 0.5
+PREVIEW = "(training preview)"  # how such a layer's name ends
 Classes = Sequence[CardClass] | Sequence[LabelClass]
 Box = tuple[slice, ...]
 
@@ -110,7 +111,7 @@ def made(image: Image, placement: Placement, classes: tuple[LabelClass, ...]) ->
     """An empty layer on an image, in the smallest integers that hold the classes; its memory is taken when filled."""
     values = [c.value for c in classes]
     data = np.zeros(placement.layer_shape, np.min_scalar_type(max(values, default=0)))
-    fields = put_on(placed(placement), image) | {"name": f"{image.name} (training preview)", "opacity": OPACITY}
+    fields = put_on(placed(placement), image) | {"name": f"{image.name} {PREVIEW}", "opacity": OPACITY}
     names = pd.DataFrame({"index": [0, *values], "name": ["background", *(c.name for c in classes)]})
     colours = {"colormap": colormap(classes, values)} if is_drawable([0, *values]) else {}
     return Labels(data, features=names, **fields, **colours)

@@ -23,7 +23,7 @@ from napari_ganseg.plugin.registry import choose_letters, letters_of, placement_
 from napari_ganseg.plugin.results import add_result, found, notes_of, table_of
 from napari_ganseg.plugin.task import Identity, Task, layer_maker, make_run
 from napari_ganseg.plugin.upright import watch
-from napari_ganseg.plugin.worker import Job, job_of
+from napari_ganseg.plugin.worker import Job, announcer, job_of
 
 if TYPE_CHECKING:
     import napari
@@ -80,6 +80,7 @@ class SegmentWidget(Container[Any]):
         self.model.changed.connect(self._on_model)
         self.region.changed.connect(self._warn)
         self.save_button.clicked.connect(self._on_save)
+        announcer.models_changed.connect(self._on_models_changed)
 
     # --- the form ---
 
@@ -113,6 +114,15 @@ class SegmentWidget(Container[Any]):
         image = bare(self.image.value)
         if image is not None:
             choose_letters(image, letters)
+
+    def _on_models_changed(self, name: str) -> None:
+        """Show a model that was just trained, and choose it; one that went leaves the list."""
+        if not is_alive(self):
+            return
+        chosen = self.model.value
+        self.model.reset_choices()
+        if (wanted := name or chosen) in self.model.choices:
+            self.model.value = wanted
 
     def _on_model(self, *_: Any) -> None:
         card = self._cards.get(self.model.value)

@@ -1,4 +1,4 @@
-"""Run long work behind one viewer: one job at a time, its progress in napari's activity dock, no fault ever lost."""
+"""Run long work behind one viewer: one job a lane at a time, progress in the activity dock, no fault ever lost."""
 
 from __future__ import annotations
 
@@ -45,29 +45,32 @@ class Stopped:
 
 
 class Announcer:
-    """Tells every form what begins behind any viewer."""
+    """Tells every form what begins behind any viewer, and that there are other models."""
 
     began = Signal(object, object)  # the viewer, its job
+    models_changed = Signal(str)  # the name of a model to use from now on; empty for none
 
 
 announcer = Announcer()
-_jobs: WeakKeyDictionary[Any, Job[Any]] = WeakKeyDictionary()
+HERE, CHILD = "here", "child"  # lanes: what computes in this process, and what follows a process of its own
+_jobs: WeakKeyDictionary[Any, dict[str, Job[Any]]] = WeakKeyDictionary()
 
 
-def job_of(viewer: Any) -> Job[Any] | None:
-    """The job that runs behind a viewer."""
-    return _jobs.get(viewer)
+def job_of(viewer: Any, lane: str = HERE) -> Job[Any] | None:
+    """The job that runs behind a viewer in a lane."""
+    return _jobs.get(viewer, {}).get(lane)
 
 
 class Job(Generic[T]):
     """A Run in the background of one viewer.
 
     Args:
-        viewer: whose job it is; it has one at a time.
+        viewer: whose job it is; it has one a lane at a time.
         make: starts the work; called in the background, so that it may import torch.
         finish: turns its result into what `on_done` wants, in the background too.
         title: what the activity dock calls it.
         owner: the kind of form that may cancel it, where there is one.
+        lane: jobs of two lanes do not wait for each other.
         on_done: gets the result, in the viewer's thread.
         on_failed: gets the message.
 
@@ -81,20 +84,22 @@ class Job(Generic[T]):
     def __init__(
         self, viewer: Any, make: Callable[[], Run[Any]], title: str, *, finish: Callable[[Any], T],
         on_done: Callable[[T], None], on_failed: Callable[[str], None], owner: str = "",
+        lane: str = HERE,
     ) -> None:  # fmt: skip
         self.title: str = title
         self.owner: str = owner
+        self.lane: str = lane
         self._viewer = viewer
-        if running := _jobs.get(viewer):
+        if running := job_of(viewer, lane):
             raise UsageError(f"This viewer is busy ({running.title}). Wait for it, or cancel it.")
-        self._work = Work(make, finish, title)
+        self._work = Work(make, finish, title, is_ours=lane == HERE)
         self._on_done, self._on_failed = on_done, on_failed
         self._bar, self._is_drawing = ProgressBar(total=0, desc=title), False
         self._worker = create_worker(self._work.steps, _start_thread=False)
         self._worker.yielded.connect(self._on_yielded)
         self._worker.aborted.connect(self._work.abandon, Qt.ConnectionType.DirectConnection)  # in the worker's thread
         self._worker.aborted.connect(self._on_aborted)
-        _jobs[viewer] = self
+        _jobs.setdefault(viewer, {})[lane] = self
         self._worker.start()
         announcer.began.emit(viewer, self)
 
@@ -102,9 +107,15 @@ class Job(Generic[T]):
         """End between two tiles and keep nothing."""
         self._work.cancel()
 
+    @property
+    def run(self) -> Run[Any] | None:
+        """What runs, to be paused or stopped; None before it began and after it ended."""
+        return self._work.run
+
     def _on_yielded(self, news: Progress | Done[T] | Failed | Stopped) -> None:
         if isinstance(news, Progress):
-            self._show(news)
+            if news.doing:
+                self._show(news)
             return
         try:
             self._tell(news)
@@ -139,7 +150,7 @@ class Job(Generic[T]):
             self._is_drawing = False
 
     def _end(self) -> None:
-        if _jobs.pop(self._viewer, None) is None:
+        if _jobs.get(self._viewer, {}).pop(self.lane, None) is None:
             return
         self._bar.close()
         self.ended.emit()
@@ -150,13 +161,16 @@ class Work(Generic[T]):
 
     It yields its outcome and never raises, since napari swallows the RuntimeErrors of generators. It lets go of
     everything at its end, since napari keeps its workers for as long as the window lives.
+
+    Args:
+        is_ours: whether the work is done here and ends with the viewer; what only follows another process lets it go.
     """
 
-    def __init__(self, make: Callable[[], Run[Any]], finish: Callable[[Any], T], title: str) -> None:
+    def __init__(self, make: Callable[[], Run[Any]], finish: Callable[[Any], T], title: str, *, is_ours: bool) -> None:
         self._make: Callable[[], Run[Any]] | None = make
-        self._finish, self._title = finish, title
-        self._run: Run[Any] | None = None
-        self._is_cancelled = False
+        self._finish, self._title, self._is_ours = finish, title, is_ours
+        self.run: Run[Any] | None = None
+        self._is_cancelled = self._is_abandoned = False
         _unfinished.add(self)
 
     def __repr__(self) -> str:  # napari names its workers by it where it asks before closing
@@ -165,17 +179,25 @@ class Work(Generic[T]):
     def cancel(self) -> None:
         """Cancel the Run, or never start it."""
         self._is_cancelled = True
-        if self._run is not None:
-            self._run.cancel()
+        if self.run is not None:
+            self.run.cancel()
 
     def abandon(self) -> None:
         """Bring a Run that nobody iterates any more to its end, so that its threads, locks and memory go."""
-        self.cancel()
-        run, self._make, self._run = self._run, None, None
-        with suppress(Exception):
-            for _ in run or ():
-                pass
+        self._is_abandoned = True
+        run, self._make, self.run = self.run, None, None
+        if self._is_ours and run is not None:
+            run.cancel()
+            with suppress(Exception):
+                for _ in run:
+                    pass
         _unfinished.discard(self)
+
+    def let_go(self) -> None:
+        """The program ends: cancel what is done here, leave alone what is done elsewhere."""
+        if self._is_ours:
+            self.cancel()
+        self._is_abandoned = True
 
     def steps(self) -> Generator[Progress | Done[T] | Failed | Stopped, None, None]:
         """Progress, then exactly one outcome."""
@@ -186,20 +208,24 @@ class Work(Generic[T]):
             outcome = Stopped()
         except Exception as error:
             outcome = Failed(words(error))
-        self._make = self._run = None
+        self._make = self.run = None
         try:
             yield outcome
         finally:
             _unfinished.discard(self)
 
     def _result(self) -> Generator[Progress, None, T]:
-        load_triton_apart()
+        if self._is_ours:
+            load_triton_apart()
         if self._is_cancelled or self._make is None:
             raise Cancelled("Cancelled before it began.")
-        self._run = run = self._make()
+        self.run = run = self._make()
         if self._is_cancelled:
             run.cancel()
-        yield from unhurried(run)
+        for progress in unhurried(run):
+            if self._is_abandoned:
+                raise Cancelled("Nobody follows it any more.")
+            yield progress
         return self._finish(run.result)
 
 
@@ -229,7 +255,7 @@ def wait_for_threads() -> None:
     """When Python ends, cancel what runs and wait for the step it is in: Qt may not go while a thread talks to it."""
     unfinished = list(_unfinished)
     for work in unfinished:
-        work.cancel()
+        work.let_go()
     pool = QThreadPool.globalInstance()
     if unfinished and pool is not None:
         pool.waitForDone(LONGEST_STEP_MS)

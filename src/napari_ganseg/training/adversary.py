@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 
-from napari_ganseg.networks.discriminator import receptive_field
+from napari_ganseg.networks.discriminator import build_discriminator, receptive_field
+from napari_ganseg.training import ranks
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.guards import Seen, is_ready
 from napari_ganseg.training.losses import UNKNOWN
@@ -22,7 +23,7 @@ class Pairs:
     """What the discriminator sees of one batch.
 
     Attributes:
-        image: (batch, c, ...).
+        image: (batch, c, ...); where planes are judged, (planes, c, y, x), and so are the others.
         real: one-hot truth (batch, classes, ...), zero where unknown.
         fake: the generator's own hard map, zero where unknown; carries its gradient.
         known: (batch, 1, ...) one where the truth is known.
@@ -32,6 +33,22 @@ class Pairs:
     real: Tensor
     fake: Tensor
     known: Tensor
+
+
+def build_critic(config: TrainConfig, device: torch.device) -> nn.ModuleList | None:
+    """A fresh discriminator, 2D where it judges planes; None where its weight is zero."""
+    a, card = config.adversary, config.card
+    if a.weight == 0:
+        return None
+    channels = len(card.channels) + card.out_channels + 1  # image, one map per class, what is known
+    dims = 2 if a.planes else card.dims
+    return build_discriminator(a.arch, dims=dims, in_channels=channels, seed=config.seed + 1).to(device)
+
+
+def judged_pairs(image: Tensor, logits: Tensor, target: Tensor, config: TrainConfig) -> Pairs:
+    """What the discriminator of a configuration is shown of a batch: all of it, or planes, perhaps none."""
+    whole = pairs(image, logits, target)
+    return in_planes(whole, config.adversary.arch.layers) if config.adversary.planes else whole
 
 
 def pairs(image: Tensor, logits: Tensor, target: Tensor) -> Pairs:
@@ -46,6 +63,37 @@ def pairs(image: Tensor, logits: Tensor, target: Tensor) -> Pairs:
     classes = logits.shape[1]
     truth = F.one_hot(torch.where(target == UNKNOWN, 0, target)[:, 0].long(), classes).movedim(-1, 1).float()
     return Pairs(image, truth * known, straight_through(logits) * known, known)
+
+
+def in_planes(shown: Pairs, layers: int) -> Pairs:
+    """The planes across the first axis in which a verdict counts, of all items together.
+
+    Args:
+        shown: pairs of volumes, (batch, c, z, y, x).
+        layers: of the discriminator.
+    """
+    known = as_planes(shown.known)
+    chosen = whole_fields(1 - known, layers).flatten(1).any(1)
+    image, real, fake = (as_planes(x)[chosen] for x in (shown.image, shown.real, shown.fake))
+    return Pairs(image, real, fake, known[chosen])
+
+
+def evened(shown: Pairs) -> Pairs | None:
+    """Pairs of which nothing is known added until every process has as many; None where there is none at all."""
+    count = ranks.most(len(shown.image), shown.image.device)
+    if count == 0:
+        return None
+    return Pairs(*(filled(x, count) for x in (shown.image, shown.real, shown.fake, shown.known)))
+
+
+def filled(x: Tensor, count: int) -> Tensor:
+    """(n, ...) with zeros behind it, up to (count, ...)."""
+    return x if len(x) == count else torch.cat([x, x.new_zeros(count - len(x), *x.shape[1:])])
+
+
+def as_planes(x: Tensor) -> Tensor:
+    """(batch, c, z, y, x) as (batch * z, c, y, x)."""
+    return x.transpose(1, 2).flatten(0, 1)
 
 
 def straight_through(logits: Tensor) -> Tensor:
@@ -74,17 +122,26 @@ def verdicts(discriminator: nn.ModuleList, shown: Tensor) -> list[Tensor]:
 
 def counted(known: Tensor, logits: Sequence[Tensor], layers: int) -> list[Tensor]:
     """Which logits count, per scale: those whose whole receptive field is known. (batch, 1, ...) of 0 and 1."""
-    field, stride = receptive_field(layers), 2**layers
-    pool = F.max_pool3d if known.dim() == 5 else F.max_pool2d
     unknown, masks = 1 - known, []
     for scale, logit in enumerate(logits):
         if scale:
-            unknown = pool(unknown, 2)
-        mask = 1 - pool(unknown, field, stride, field // 2)
+            unknown = max_pool(unknown, 2)
+        mask = whole_fields(unknown, layers)
         for axis, size in enumerate(logit.shape[2:], start=2):
             mask = mask.narrow(axis, 0, size)
         masks.append(mask)
     return masks
+
+
+def whole_fields(unknown: Tensor, layers: int) -> Tensor:
+    """One where the receptive field of a logit holds nothing unknown, (batch, 1, ...) of 0 and 1."""
+    field = receptive_field(layers)
+    return 1 - max_pool(unknown, field, 2**layers, field // 2)
+
+
+def max_pool(x: Tensor, size: int, stride: int | None = None, padding: int = 0) -> Tensor:
+    """The largest of every box of a size, in 2D or 3D."""
+    return (F.max_pool3d if x.dim() == 5 else F.max_pool2d)(x, size, stride, padding)
 
 
 def shrunk(x: Tensor) -> Tensor:
@@ -137,7 +194,8 @@ def gradient_ratio(segmentation: Tensor, adversarial: Tensor, generator: nn.Modu
     """|gradient of the adversarial loss| / |gradient of the segmentation loss| at the generator's last layer."""
     last = last_weight(generator)
     norms = [
-        float(torch.autograd.grad(loss, last, retain_graph=True)[0].norm()) for loss in (adversarial, segmentation)
+        float(ranks.averaged(torch.autograd.grad(loss, last, retain_graph=True)[0]).norm())
+        for loss in (adversarial, segmentation)
     ]
     return norms[0] / max(norms[1], 1e-12)
 
@@ -150,13 +208,13 @@ def last_weight(generator: nn.Module) -> Tensor:
 def noisy(segmentation: Tensor, seed: int, step: int, side: int) -> Tensor:
     """A map with noise of 0.1 on it: instance noise keeps a winning discriminator from a perfect score."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 2 + side)
-    noise = torch.randn(segmentation.shape, generator=generator)
-    return segmentation + 0.1 * noise.to(segmentation.device)
+    noise = torch.randn(len(segmentation) * ranks.world(), *segmentation.shape[1:], generator=generator)
+    return segmentation + 0.1 * noise[ranks.part()].to(segmentation.device)
 
 
 def auroc(discriminator: nn.ModuleList, shown: Iterable[Pairs], layers: int) -> float | None:
     """How well the finest scale of D ranks real above fake logits, over pairs it never learnt from; 0.5 is guessing."""
-    real, fake = [], []
+    real, fake = [np.empty(0)], [np.empty(0)]
     with torch.inference_mode():
         for p in shown:
             on_real = judge(discriminator, p.image, p.real, p.known)

@@ -43,6 +43,7 @@ class Trained:
         after: of the new model.
         held_out: what both were measured on, in words.
         kept: what came along from the parent, in words.
+        pace_s: how long a step took; 0 where there were too few to tell.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Trained:
     after: Validation
     held_out: str
     kept: str
+    pace_s: float = 0.0
 
 
 def measured_parent(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -46,6 +46,7 @@ class Augmentation:
 
     Attributes:
         affine: probability of a rotation up to `rotate` and a scaling up to `scale`, labels by nearest neighbour.
+        in_plane: rotate about the first axis alone and leave its scale, so that a plane across it stays one.
         flip_axes: axes that may be mirrored; only where left and right are not classes of their own.
         sides: pairs of class values (right, left) that change places when the last axis is mirrored, as half of the
             samples then are; a class in the middle needs no pair.
@@ -54,6 +55,7 @@ class Augmentation:
     """
 
     affine: Share = 0.5
+    in_plane: bool = False
     rotate: Annotated[float, Field(ge=0, le=180)] = 15.0
     scale: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
@@ -72,6 +74,7 @@ class Adversary:
 
     Attributes:
         weight: lambda at full strength; 0 trains the same network without an adversary.
+        planes: judge single planes across the first axis, for cases of which only slices are annotated.
         begin: when the discriminator starts to learn.
         warm_up: until when the generator learns from the labels alone.
         ramp: how long lambda then takes to rise to `weight`.
@@ -79,6 +82,7 @@ class Adversary:
     """
 
     weight: Annotated[float, Field(ge=0, le=10)] = 0.0
+    planes: bool = False
     arch: DiscriminatorArch = field(default_factory=DiscriminatorArch)
     begin: Share = 0.1
     warm_up: Share = 0.2
@@ -164,6 +168,13 @@ class TrainConfig:
             raise ValueError(f"sides names the values {sorted(unknown)}, which are no classes of the model")
         if self.augmentation.couch and (card.dims != 3 or card.preprocessing.kind != "ct_window"):
             raise ValueError("a couch is drawn only into 3D images with a CT window")
+        if self.adversary.planes and card.dims != 3:
+            raise ValueError("only a 3D model's adversary can judge planes")
+
+    @property
+    def variation(self) -> Augmentation:
+        """The augmentation as it is done: it never tilts planes that the adversary judges, whatever its weight."""
+        return replace(self.augmentation, in_plane=True) if self.adversary.planes else self.augmentation
 
 
 ADAPTER = TypeAdapter(TrainConfig)

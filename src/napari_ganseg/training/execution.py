@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from napari_ganseg.io.names import shown
 from napari_ganseg.models import Model, find_model, save_model
 from napari_ganseg.models.file import SUFFIX
 from napari_ganseg.run import Controls, Progress, Run
+from napari_ganseg.training import ranks
 from napari_ganseg.training.cases import Case, Verdict, good_cases, is_case, scan_folder, with_values, without_copies
 from napari_ganseg.training.checkpoint import has_state
-from napari_ganseg.training.comparison import outcome_of
+from napari_ganseg.training.comparison import Trained, outcome_of
 from napari_ganseg.training.config import TrainConfig, config_from_json
 from napari_ganseg.training.files import CASES, CONFIG, LOCK
 from napari_ganseg.training.job import Job, finish, read_job
 from napari_ganseg.training.loop import training
 from napari_ganseg.training.outcome import Outcome, write_outcome
+from napari_ganseg.training.pace import note_pace
 from napari_ganseg.training.planning import plan
 from napari_ganseg.training.provenance import Place
 from napari_ganseg.volume import Volume
@@ -65,10 +67,11 @@ def set_up(folder: Path, *, is_new: bool = False) -> Execution:
     if config is None and job.config:
         config = read_config(Path(job.config))
     verdicts = read_cases(job.data, config)
-    write_bytes(folder / CASES, (json.dumps(table(verdicts), indent=1) + "\n").encode())
+    if ranks.is_first():
+        write_bytes(folder / CASES, (json.dumps(table(verdicts), indent=1) + "\n").encode())
     cases = good_cases(verdicts)
     parent = find_model(job.start) if job.start and not has_state(folder) else None
-    config = config or plan(cases, model_name(job), parent.card if parent else None)
+    config = config or plan(cases, model_name(job), parent.card if parent else None, job.steps)
     return Execution(folder, job, config if is_decided else as_asked(config, job, parent), cases, verdicts, parent)
 
 
@@ -126,14 +129,21 @@ def work(execution: Execution, may_download: bool, controls: Controls) -> Genera
         folder, job.device, ", ".join(Path(d).name for d in job.data), job.command, execution.parent,
         "" if has_state(folder) else job.encoder_weights, may_download, read_unlabelled(execution),
     )  # fmt: skip
-    with locked(folder):
+    with locked(folder) if ranks.is_first() else nullcontext():
         trained = yield from training(execution.cases, execution.config, place)(controls)
-        outcome = outcome_of(trained, job.out)
-        if job.only_better and not outcome.is_better:
-            outcome = replace(outcome, model=str(folder / Path(job.out).name))
-        save_model(Path(outcome.model), trained.model.card, trained.model.network)
-        write_outcome(folder, outcome)
-        finish(folder, Path(outcome.model))
+        return ranks.from_first(lambda: written(trained, folder, job))
+
+
+def written(trained: Trained, folder: Path, job: Job) -> Outcome:
+    """The model and what it came to, in their files."""
+    outcome = outcome_of(trained, job.out)
+    if job.only_better and not outcome.is_better:
+        outcome = replace(outcome, model=str(folder / Path(job.out).name))
+    save_model(Path(outcome.model), trained.model.card, trained.model.network)
+    write_outcome(folder, outcome)
+    finish(folder, Path(outcome.model))
+    if trained.pace_s and not ranks.are_several():
+        note_pace(trained.model.card.dims, job.start, job.device, trained.pace_s)
     return outcome
 
 

@@ -15,6 +15,7 @@ from napari_ganseg.training.step import State
 from napari_ganseg.training.validation import Validation
 
 Facts = dict[str, Any]
+LEAST_STEPS = 50  # from which the pace of a training tells something about the machine
 LEAST_RISE = 5e-4  # Dice; a validation that rises less counts as no better
 
 
@@ -57,4 +58,5 @@ def trained(model: Model, facts: Facts, held_out: str) -> Trained:
     """What the training made, beside what it started from."""
     after = from_facts(facts.get("best_classes")) or Validation(facts["best"], {})
     parent = Parent(**facts["parent"]) if "parent" in facts else None
-    return Trained(model, parent, from_facts(facts.get("before")), after, held_out, facts.get("kept", ""))
+    pace_s = facts["seconds"] / facts["step"] if facts["step"] >= LEAST_STEPS else 0.0
+    return Trained(model, parent, from_facts(facts.get("before")), after, held_out, facts.get("kept", ""), pace_s)

@@ -47,8 +47,6 @@ def start(folder: Path) -> None:
     child.returncode = 0  # it may outlive us, which Python would complain about; `is_running` waits for its end
 
 
-
-
 def born_s(pid: int) -> float:
     """When a process began; 0 where it is gone."""
     try:

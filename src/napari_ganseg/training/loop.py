@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from napari_ganseg.errors import ComputeError
-from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.engine import compute_error
 from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.models.card import CardClass
 from napari_ganseg.networks import build_generator
-from napari_ganseg.networks.discriminator import build_discriminator
 from napari_ganseg.networks.pretrained import fill_encoder
 from napari_ganseg.run import Controls, Progress, Run
+from napari_ganseg.training import ranks
+from napari_ganseg.training.adversary import build_critic
 from napari_ganseg.training.cases import Case, check_cases, good_cases, scan_folder
 from napari_ganseg.training.checkpoint import load_state, save_state
 from napari_ganseg.training.comparison import Trained, measured_parent
@@ -91,7 +91,7 @@ def training(
     cases: Sequence[Case], config: TrainConfig, place: Place
 ) -> Callable[[Controls], Generator[Progress, None, Trained]]:
     """The work of a training, noted in its run folder on the way."""
-    return lambda controls: noted(loop(cases, config, place, controls), place.folder)
+    return lambda controls: noted(loop(cases, config, place, controls), ranks.own(place.folder))
 
 
 def loop(
@@ -99,29 +99,31 @@ def loop(
 ) -> Generator[Progress, None, Trained]:
     """Prepare and measure what there is before the first step, then alternate training and validation."""
     check_cases(cases, config.card)
+    ranks.check_size(config.batch_size)
     learnt, judged = divide(cases, config.split)
     yield Progress(0, config.steps, f"preparing {len(learnt)} training and {len(judged)} validation cases")
     prepared = Material([prepare(case, config.card) for case in learnt], prepared_images(place.unlabelled, config))
-    device = choose_device(place.device)
-    state, best, kept = begin(config, place, device)
-    viewed, facts = Viewed(place.folder, cases), fresh_facts()
-    if place.folder is not None:
-        open_folder(place.folder, config, learnt, judged)
-        facts = load_state(place.folder, state.modules | {"best": best}, state.optimisers) or facts
+    state, best, kept = begin(config, place, ranks.device_for(place.device))
+    folder, facts = place.folder, fresh_facts()
+    viewed = Viewed(ranks.own(folder), cases)
+    if folder is not None:
+        ranks.from_first(lambda: open_folder(folder, config, learnt, judged))
+        facts = load_state(folder, state.modules | {"best": best}, state.optimisers) or facts
+        ranks.wait_for_all()  # before the first one writes the next checkpoint
         state.seen = Seen(**facts.get("seen", {}))
     try:
         if "before" not in facts:
             yield Progress(0, config.steps, f"measuring before the first step, on {held_out_in_words(learnt, judged)}")
             measure_before(facts, state, best, judged, config, place, kept, controls)
             yield Progress(0, config.steps, "measured", start_figures(facts))
-        while not is_over(facts, config, controls):
+        while not ranks.from_first(lambda: is_over(facts, config, controls)):
             is_lost = yield from stretch(prepared, config, state, best, facts, controls, viewed)
             if is_lost:
                 break
             yield Progress(facts["step"], config.steps, "validating")
-            found = validate(judged, config.card, state.average, controls, place.folder)
+            found = ranks.from_first(lambda: validate(judged, config.card, state.average, controls, folder))
             judge_progress(facts, found, state, best)
-            keep(place.folder, state, best, facts)
+            keep(folder, state, best, facts)
             yield Progress(facts["step"], config.steps, "validated", {"dice": found.dice, "best": facts["best"]})
     except RuntimeError as error:
         raise compute_error(error) from error
@@ -138,12 +140,15 @@ def measure_before(
 ) -> None:  # fmt: skip
     """One validation before the first step: it finds what would fail later, and what a new model has to beat."""
     parent, card = place.parent, config.card
-    first = validate(judged if parent else judged[:1], card, state.average, controls)
+    first = ranks.from_first(lambda: validate(judged if parent else judged[:1], card, state.average, controls))
     facts |= {"before": None, "kept": kept}
     if parent is None:
         return
-    device = str(next(state.average.parameters()).device)
-    before = first if is_twin(parent.card, card) else measured_parent(parent, judged, card, device, controls)
+    device, before = str(next(state.average.parameters()).device), None
+    if is_twin(parent.card, card):
+        before = first
+    else:
+        before = ranks.from_first(lambda: measured_parent(parent, judged, card, device, controls))
     usual = parent.card.provenance.metrics.get("validation_dice", 0.0)
     facts |= {"before": as_facts(before) if before else None, "parent": {"name": parent.card.name, "usual": usual}}
     judge_progress(facts, first, state, best)
@@ -170,13 +175,8 @@ def begin(config: TrainConfig, place: Place, device: torch.device) -> tuple[Stat
     if place.encoder_weights:
         fill_encoder(generator, place.encoder_weights, may_download=place.may_download)
     best = copy.deepcopy(generator)
-    discriminator = None
-    if config.adversary.weight > 0:
-        seen_channels = len(card.channels) + card.out_channels + 1  # image, one map per class, what is known
-        discriminator = build_discriminator(
-            config.adversary.arch, dims=card.dims, in_channels=seen_channels, seed=config.seed + 1
-        ).to(device)
-    state = State.start(generator.to(device), config, discriminator, build_second(config, device))
+    critics = build_critic(config, device), build_second(config, device)
+    state = State.start(generator.to(device), config, *critics)
     return state, best.requires_grad_(False), kept
 
 
@@ -195,9 +195,9 @@ def stretch(
     began, seconds = time.monotonic(), facts["seconds"]
     snapshot = Snapshot(state)
     for step in range(facts["step"], end):
-        controls.check()
+        ranks.from_first(controls.check)
         labelled, further = prepared.at(step, config, device)
-        figures = train_step(state, labelled, config, step, further)
+        figures = ranks.agreed(train_step(state, labelled, config, step, further))
         action = judge(state, figures, config.adversary.limits)
         if action is not Action.GO_ON:
             log.warning("step %d: %s", step, action.value)
@@ -207,7 +207,7 @@ def stretch(
         viewed.answer(state.average, config.card, step + 1, controls)
         if action is Action.STOP:
             return True
-        if controls.is_stopping:
+        if ranks.agreed(controls.is_stopping):
             break
     return False
 
@@ -236,5 +236,5 @@ def shown(figures: Figures) -> dict[str, float]:
 
 def keep(folder: Path | None, state: State, best: nn.Module, facts: Facts) -> None:
     """Write a checkpoint."""
-    if folder is not None:
+    if folder is not None and ranks.is_first():
         save_state(folder, state.modules | {"best": best}, state.optimisers, facts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from napari_ganseg.errors import UsageError
+from napari_ganseg.training import ranks
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.samples import Batch, Prepared, batch
 from napari_ganseg.training.unlabelled_samples import Floats, UnlabelledBatch, prepare_image, unlabelled_batch
@@ -22,8 +23,8 @@ class Material:
     images: Sequence[Floats]
 
     def at(self, step: int, config: TrainConfig, device: torch.device) -> tuple[Batch, UnlabelledBatch | None]:
-        """The batches of one step, a function of the seed and the step alone."""
-        fixed = config.card, config.augmentation, config.seed, step, config.batch_size
+        """The batches of one step, a function of seed and step alone; where there are several processes, a share."""
+        fixed = config.card, config.variation, config.seed, step, config.batch_size, ranks.part()
         further = unlabelled_batch(self.images, *fixed).to(device) if self.images else None
         return batch(self.labelled, *fixed).to(device), further
 
@@ -37,7 +38,5 @@ def prepared_images(volumes: Sequence[Volume], config: TrainConfig) -> list[Floa
     if not config.unlabelled.is_used:
         return []
     if not volumes:
-        raise UsageError(
-            "The configuration learns from images without labels; give some, or set its two weights to 0."
-        )
+        raise UsageError("The configuration learns from images without labels; give some, or set its two weights to 0.")
     return [prepare_image(volume, config.card) for volume in volumes]

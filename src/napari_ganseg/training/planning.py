@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.io.labels import colour_for
@@ -22,31 +23,39 @@ from napari_ganseg.models.card import (
 from napari_ganseg.networks import Arch
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.split import is_by_planes
+from napari_ganseg.volume import Array
 
 MOST_PATCH = {2: 192, 3: 64}  # voxels along an axis that a CPU can still train with
-FINE_STEPS, FINE_RATE = 600, 1e-4  # of a training that starts from another model
+MOST_VOXELS = 150_000  # of a patch, for the same reason
+STEPS, FINE_STEPS = 2000, 600  # of a training from scratch, and of one that starts from another model
+FINE_RATE = 3e-4  # learning rate of the latter
+VALIDATIONS, PATIENCE = 10, 4
 AIR = -500  # Hounsfield units: whatever goes below is a CT
+SOFT_TISSUE = (
+    -200.0,
+    300.0,
+)  # Hounsfield units that a window shows in any case: an organ is found by what is around it
 
 
-def plan(cases: Sequence[Case], name: str, parent: Card | None = None) -> TrainConfig:
+def plan(cases: Sequence[Case], name: str, parent: Card | None = None, steps: int = 0) -> TrainConfig:
     """Plan a training as nnU-Net would in miniature: median spacing, patch no larger than the median image.
 
     Args:
         cases: labelled cases of one kind.
         name: of the model.
         parent: the card of a model to start from, whose network, spacing and intensities are kept.
+        steps: the budget; 0 for the usual one.
     """
     check_alike(cases)
     if parent is not None:
-        return plan_from(cases, name, parent)
+        return plan_from(cases, name, parent, steps or FINE_STEPS)
     dims = cases[0].image.spatial_ndim
     spacing = floats(list(np.median([c.image.spacing_mm for c in cases], axis=0)))
     extents = np.array([np.multiply(c.image.shape, c.image.spacing_mm) for c in cases])
     shape = np.median(extents, axis=0) / spacing
     levels = 4 if dims == 2 else 3
     strides = strides_for(shape, spacing, levels)
-    step = np.prod(strides, axis=0)
-    patch = tuple(int(max(2, np.ceil(min(n, MOST_PATCH[dims]) / d)) * d) for n, d in zip(shape, step, strict=True))
     card = Card(
         name=name,
         summary=f"{', '.join(c.name for c in classes_in(cases))}; trained on your own data.",
@@ -57,17 +66,60 @@ def plan(cases: Sequence[Case], name: str, parent: Card | None = None) -> TrainC
         channels=tuple(f"channel {i + 1}" for i in range(cases[0].image.channels)),
         preprocessing=preprocessing(cases),
         spacing=spacing,
-        patch=patch,
+        patch=patch_for(shape, np.prod(strides, axis=0)),
         field_of_view=FieldOfView(
             "images like those it was trained on", floats(extents.min(axis=0)), floats(extents.max(axis=0))
         ),
         licence="LicenseRef-yours",
     )
-    return TrainConfig(card=card)
+    return scheduled(TrainConfig(card=card), cases, steps or STEPS)
 
 
-def plan_from(cases: Sequence[Case], name: str, parent: Card) -> TrainConfig:
-    """Fine-tune a parent: fewer steps, a tenth of the learning rate, the data's classes under the parent's names."""
+def scheduled(config: TrainConfig, cases: Sequence[Case], steps: int) -> TrainConfig:
+    """The configuration for a budget of steps, with what the classes' names and the annotation suggest."""
+    names = config.card.classes
+    return replace(
+        config,
+        steps=steps,
+        validate_every=max(1, steps // VALIDATIONS),
+        patience=PATIENCE,
+        augmentation=replace(config.augmentation, sides=sides_in(names) if config.card.dims == 3 else ()),
+        adversary=replace(config.adversary, planes=is_by_planes(cases)),
+    )
+
+
+def sides_in(classes: Sequence[CardClass]) -> tuple[tuple[int, int], ...]:
+    """Pairs of values that are a right and a left organ of one name: a mirrored image teaches both."""
+    values = {c.name.lower(): c.value for c in classes}
+    lefts = {name: name.replace("right", "left") for name in values if "right" in name}
+    return tuple((values[right], values[left]) for right, left in lefts.items() if left in values)
+
+
+def patch_for(shape: npt.NDArray[np.float64], step: npt.NDArray[np.int_]) -> tuple[int, ...]:
+    """Multiples of the network's strides up to the image's size; in 3D fewer slices where that would be too large."""
+    most = MOST_PATCH[len(shape)]
+    patch = [int(max(2, np.ceil(min(n, most) / d)) * d) for n, d in zip(shape, step, strict=True)]
+    while np.prod(patch) > MOST_VOXELS and len(patch) == 3 and patch[0] > 4 * step[0]:
+        patch[0] -= int(step[0])
+    return tuple(patch)
+
+
+def card_for_pace(dims: int) -> Card:
+    """A card like those planned for large images, to measure how long their steps take."""
+    levels = 4 if dims == 2 else 3
+    shape = np.full(dims, 500.0)
+    strides = strides_for([500.0] * dims, (1.0,) * dims, levels)
+    return Card(
+        name="pace", summary="to measure a step", modality="any",
+        arch=Arch("DynUNet", tuple(16 * 2**i for i in range(levels + 1)), strides), dims=2 if dims == 2 else 3,
+        classes=(CardClass(1, "one", "#ff0000"),), channels=("image",), preprocessing=Preprocessing("z_score", {}),
+        spacing=(1.0,) * dims, patch=patch_for(shape, np.prod(strides, axis=0)),
+        field_of_view=FieldOfView("any", (1.0,) * dims, (1000.0,) * dims), licence="LicenseRef-yours",
+    )  # fmt: skip
+
+
+def plan_from(cases: Sequence[Case], name: str, parent: Card, steps: int) -> TrainConfig:
+    """Fine-tune a parent: fewer steps, a lower learning rate, the data's classes under the parent's names."""
     names = {c.value: c for c in parent.classes}
     classes = tuple(c if is_named(cases, c.value) else names.get(c.value, c) for c in classes_in(cases))
     kept = tuple(v for v in parent.postprocessing.largest_component if v in {c.value for c in classes})
@@ -84,7 +136,7 @@ def plan_from(cases: Sequence[Case], name: str, parent: Card) -> TrainConfig:
         adversary=Adversary(),
         probe=None,
     )
-    return TrainConfig(card=card, steps=FINE_STEPS, learning_rate=FINE_RATE)
+    return scheduled(TrainConfig(card=card, learning_rate=FINE_RATE), cases, steps)
 
 
 def is_named(cases: Sequence[Case], value: int) -> bool:
@@ -131,17 +183,24 @@ def is_ct(cases: Sequence[Case]) -> bool:
 
 
 def preprocessing(cases: Sequence[Case]) -> Preprocessing:
-    """For CT the window and statistics of the labelled voxels (nnU-Net's scheme), for anything else a z-score."""
+    """For CT a window that shows soft tissue and all that is labelled (nnU-Net looks at the latter alone, which for a
+    few soft organs clips everything around them away); for anything else a z-score.
+    """
     if not is_ct(cases):
         return Preprocessing("z_score", {})
     inside = [c.image.array[c.annotation.labels.array > 0].astype(np.float32)[::7] for c in cases]
-    values = np.concatenate(inside) if any(v.size for v in inside) else np.array([-200.0, 300.0])
-    low, high = np.percentile(values, (0.5, 99.5))
-    if high - low < 1:
-        low, high = low - 100, high + 100
-    return Preprocessing("ct_window", {
-        "low": float(low), "high": float(high), "mean": float(values.mean()), "std": float(max(values.std(), 1.0)),
-    })  # fmt: skip
+    values = np.concatenate([*inside, np.array(SOFT_TISSUE, np.float32)])
+    low, high = (float(f(v, edge)) for f, v, edge in
+                 zip((min, max), np.percentile(values, (0.5, 99.5)), SOFT_TISSUE, strict=True))  # fmt: skip
+    shown = np.concatenate([within(c.image.array.ravel()[::29], low, high) for c in cases] + [[low, high]])
+    return Preprocessing(
+        "ct_window", {"low": low, "high": high, "mean": float(shown.mean()), "std": float(shown.std())}
+    )
+
+
+def within(values: Array, low: float, high: float) -> npt.NDArray[np.float32]:
+    """Those of an image's values that a window shows unclipped."""
+    return values[(values > low) & (values < high)].astype(np.float32)
 
 
 def floats(numbers: Sequence[float]) -> tuple[float, ...]:

@@ -73,12 +73,13 @@ def indices(labels: LabelMap, known: LabelMap, card: Card) -> npt.NDArray[np.uin
 
 
 def batch(
-    prepared: Sequence[Prepared], card: Card, augmentation: Augmentation, seed: int, step: int, size: int
-) -> Batch:
-    """The batch of one step, a function of seed and step alone, so that a resumed training sees the same."""
-    order = [which(len(prepared), seed, step * size + k) for k in range(size)]
+    prepared: Sequence[Prepared], card: Card, augmentation: Augmentation, seed: int, step: int, size: int,
+    part: slice = slice(None),
+) -> Batch:  # fmt: skip
+    """The batch of one step, or a part: a function of seed and step alone, so that a resumed training sees the same."""
     made = []
-    for k, index in enumerate(order):
+    for k in range(size)[part]:
+        index = which(len(prepared), seed, step * size + k)
         seeds = np.random.SeedSequence([seed, step, k]).generate_state(2)
         image, target = sample(prepared[index], card, augmentation, seeds[0])
         one = image, target, torch.from_numpy(prepared[index].missing)
@@ -157,14 +158,18 @@ def couch(card: Card, a: Augmentation) -> list[Any]:
 
 
 def spatial(card: Card, a: Augmentation, keys: Sequence[str] = ("image", "target")) -> list[Any]:
-    """Rotation and scaling in one interpolation, linear for images, nearest for targets; then mirroring."""
+    """Rotation and scaling in one interpolation, linear for images, nearest for targets; then mirroring.
+
+    In plane, a 3D image turns about its first axis and keeps its scale there: an annotated plane stays a whole one.
+    """
     modes = tuple("nearest" if key == "target" else "bilinear" for key in keys)
-    angle = np.deg2rad(a.rotate)
-    axes = 3 if card.dims == 3 else 1
+    angle = float(np.deg2rad(a.rotate))
+    angles, scales = [angle] * (3 if card.dims == 3 else 1), [a.scale] * card.dims
+    if a.in_plane and card.dims == 3:
+        angles, scales = [angle, 0.0, 0.0], [0.0, a.scale, a.scale]
     affine = mt.RandAffined(
-        keys=keys, prob=a.affine, rotate_range=[float(angle)] * axes, scale_range=[a.scale] * card.dims, mode=modes,
-        padding_mode="border",
-    )  # fmt: skip
+        keys=keys, prob=a.affine, rotate_range=angles, scale_range=scales, mode=modes, padding_mode="border"
+    )
     return [affine, *[mt.RandFlipd(keys=keys, prob=0.5, spatial_axis=axis) for axis in a.flip_axes]]
 
 

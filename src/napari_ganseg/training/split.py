@@ -64,6 +64,10 @@ def held_out_slices(case: Case) -> npt.NDArray[np.intp]:
         UsageError: there are too few.
     """
     painted = known_slices(case)
+    labelled = np.flatnonzero((case.annotation.labels.array != 0).any(axis=tuple(range(1, case.image.spatial_ndim))))
+    inner = painted[(painted >= labelled[0]) & (painted <= labelled[-1])] if labelled.size else painted
+    if len(inner) >= LEAST_PAINTED and has_gaps(inner):  # whether or not what lies above and below is known to be empty
+        return inner[2::4]
     if len(painted) == len(case.annotation.known):
         return np.arange(first_of_the_end(case), len(painted))
     if len(painted) < LEAST_PAINTED:
@@ -71,8 +75,25 @@ def held_out_slices(case: Case) -> npt.NDArray[np.intp]:
             f"{shown(case.name)} has {len(painted)} painted slice(s), and one must be held out to judge the result; "
             f"paint {LEAST_PAINTED} or more, or add another image."
         )
-    has_gaps = len(painted) <= MOSTLY * (painted[-1] - painted[0] + 1)
-    return painted[2::4] if has_gaps else painted[-max(1, len(painted) // 4) :]
+    return painted[-max(1, len(painted) // 4) :]
+
+
+def has_gaps(painted: npt.NDArray[np.intp]) -> bool:
+    """Whether slices lie apart from each other, rather than in one block."""
+    return bool(len(painted) <= MOSTLY * (painted[-1] - painted[0] + 1))
+
+
+def is_by_planes(cases: Sequence[Case]) -> bool:
+    """Whether of most cases, all 3D, only single slices are annotated: with gaps between them, or fewer than half."""
+    if any(case.image.spatial_ndim != 3 for case in cases):
+        return False
+    return 2 * sum(is_sparse(case) for case in cases) > len(cases)
+
+
+def is_sparse(case: Case) -> bool:
+    """Whether only some slices of a case are annotated, apart from each other or fewer than half."""
+    painted = known_slices(case)
+    return len(painted) > 0 and (has_gaps(painted) or 2 * len(painted) < len(case.annotation.known))
 
 
 def known_slices(case: Case) -> npt.NDArray[np.intp]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from napari_ganseg.training import ranks
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.guards import Seen
 
@@ -23,6 +24,7 @@ class State:
         discriminator, critic_optimiser: learn to tell the generator's maps from the truth; None without an adversary.
         seen: what the guards remember.
         second, second_optimiser: learn to tell soft maps of unlabelled images from those of labelled ones, or None.
+        shared: the generator, as several processes share its gradients; itself where there is one.
     """
 
     generator: nn.Module
@@ -33,6 +35,10 @@ class State:
     seen: Seen = field(default_factory=Seen)
     second: nn.ModuleList | None = None
     second_optimiser: torch.optim.Optimizer | None = None
+    shared: nn.Module = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shared = ranks.parallel(self.generator)
 
     @classmethod
     def start(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_ganseg.networks import weights_of
-from napari_ganseg.training import adversary
+from napari_ganseg.training import adversary, ranks
 from napari_ganseg.training.adversary import Pairs, verdicts
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.losses import UNKNOWN, merge_missing, segmentation_loss
@@ -37,7 +37,7 @@ def train_step(
 
     Args:
         state: changed in place.
-        batch: images, targets and missing classes, on the networks' device.
+        batch: images, targets and missing classes, on the networks' device; of several processes, this one's share.
         config: of the training.
         step: from 0; decides the learning rate, lambda and the warm-up of the average.
         unlabelled: views of images without labels; ignored where the configuration gives them no weight.
@@ -46,18 +46,20 @@ def train_step(
         group["lr"] = config.learning_rate * state.seen.rate * (1 - step / config.steps) ** 0.9
     state.generator.train()
     with precision(config, batch.image.device):
-        whole = state.generator(batch.image)
-        logits = merge_missing(whole, batch.missing)
+        whole = state.shared(batch.image)
+        own = merge_missing(whole, batch.missing)
+    logits, target = ranks.joined(own), ranks.joined(batch.target)
     weight, shown, further = 0.0, None, None
-    figures = Figures(0.0, foreground=foreground(logits, batch.target))
+    figures = Figures(0.0, foreground=foreground(logits, target))
     if state.discriminator is not None and step >= config.adversary.begin * config.steps:
-        shown = adversary.pairs(batch.image, logits, batch.target)
+        shown = adversary.evened(adversary.judged_pairs(batch.image, own, batch.target, config))
+    if shown is not None:
         figures = discriminator_step(state, shown, config, step, figures)
         weight = adversary.weight_at(step, config, state.seen)
     figures = replace(figures, weight=weight)
     if unlabelled is not None and config.unlabelled.is_used:
         further, figures = unlabelled_loss(state, whole, unlabelled, config, step, figures)
-    return generator_step(state, logits, batch.target, config, step, figures, shown, further)
+    return generator_step(state, logits, target, config, step, figures, shown, further)
 
 
 def discriminator_step(state: State, shown: Pairs, config: TrainConfig, step: int, figures: Figures) -> Figures:
@@ -69,20 +71,26 @@ def discriminator_step(state: State, shown: Pairs, config: TrainConfig, step: in
     real, fake = shown.real, shown.fake.detach()
     if state.seen.rest > 1:
         real, fake = (adversary.noisy(m, config.seed, step, side) for side, m in enumerate((real, fake)))
-    with precision(config, shown.image.device):
-        on_real = adversary.judge(critic, shown.image, real, shown.known)
-        on_fake = adversary.judge(critic, shown.image, fake, shown.known)
-    masks = adversary.counted(shown.known, on_real, config.adversary.arch.layers)
+    on_real, on_fake = (judged(critic, shown, segmentation, config) for segmentation in (real, fake))
+    masks = adversary.counted(ranks.joined(shown.known), on_real, config.adversary.arch.layers)
     loss = adversary.discriminator_loss(on_real, on_fake, masks)
     if step % state.seen.rest == 0:
         learn(critic, optimiser, loss)
     return replace(figures, discriminator=float(loss.detach()), accuracy=adversary.accuracy(on_real, on_fake, masks))
 
 
+def judged(critic: nn.ModuleList, shown: Pairs, segmentation: Tensor, config: TrainConfig) -> list[Tensor]:
+    """What D thinks of real or fake maps, those of all processes together."""
+    with precision(config, shown.image.device):
+        logits = adversary.judge(critic, shown.image, segmentation, shown.known)
+    return [ranks.joined(logit) for logit in logits]
+
+
 def learn(critic: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     """One update of a discriminator; a loss or gradient that is no number is not applied."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    ranks.average_gradients(critic)
     norm = nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
     if bool(loss.isfinite()) and bool(norm.isfinite()):
         optimiser.step()
@@ -102,16 +110,17 @@ def unlabelled_loss(
     loss = torch.zeros((), device=whole.device)
     if config.unlabelled.consistency > 0:
         with precision(config, whole.device):
-            distance = consistency(state.generator, state.average, images, config, step)
+            distance = consistency(state.shared, state.average, images, config, step)
         figures = replace(figures, consistency=float(distance.detach()), mu=mu_at(step, config))
         loss = loss + figures.mu * distance
     if state.second is not None and step >= config.adversary.begin * config.steps:
         weight = second_weight_at(step, config, state.seen)
         with torch.set_grad_enabled(weight > 0), precision(config, whole.device):
-            fake = soft(state.generator(images.strong))
+            fake = soft(state.shared(images.strong))
         figures = second_step(state, soft(whole), fake, config, replace(figures, second_weight=weight))
         if weight > 0:
-            fooling = fooling_loss(second_opinion(state.second, fake, config))
+            state.second.requires_grad_(False)
+            fooling = fooling_loss(opinion(state.second, fake, config))
             figures = replace(figures, second_adversarial=float(fooling.detach()))
             loss = loss + weight * fooling
     return loss, figures
@@ -123,18 +132,17 @@ def second_step(state: State, real: Tensor, fake: Tensor, config: TrainConfig, f
     if critic is None or optimiser is None:
         return figures
     critic.requires_grad_(True)
-    with precision(config, real.device):
-        on_real, on_fake = verdicts(critic, real.detach()), verdicts(critic, fake.detach())
+    on_real, on_fake = (opinion(critic, maps.detach(), config) for maps in (real, fake))
     loss = second_loss(on_real, on_fake)
     learn(critic, optimiser, loss)
     return replace(figures, second=float(loss.detach()), second_accuracy=second_accuracy(on_real, on_fake))
 
 
-def second_opinion(second: nn.ModuleList, fake: Tensor, config: TrainConfig) -> list[Tensor]:
-    """What D2, frozen, thinks of a soft map that carries G's gradient."""
-    second.requires_grad_(False)
-    with precision(config, fake.device):
-        return verdicts(second, fake)
+def opinion(second: nn.ModuleList, maps: Tensor, config: TrainConfig) -> list[Tensor]:
+    """What D2 thinks of soft maps, those of all processes together."""
+    with precision(config, maps.device):
+        logits = verdicts(second, maps)
+    return [ranks.joined(logit) for logit in logits]
 
 
 def generator_step(
@@ -151,9 +159,8 @@ def generator_step(
     segmentation = loss = segmentation_loss(logits, target, class_weights(config, logits.device))
     if shown is not None and figures.weight > 0 and state.discriminator is not None:
         state.discriminator.requires_grad_(False)
-        with precision(config, logits.device):
-            on_fake = adversary.judge(state.discriminator, shown.image, shown.fake, shown.known)
-        masks = adversary.counted(shown.known, on_fake, config.adversary.arch.layers)
+        on_fake = judged(state.discriminator, shown, shown.fake, config)
+        masks = adversary.counted(ranks.joined(shown.known), on_fake, config.adversary.arch.layers)
         adversarial = adversary.generator_loss(on_fake, masks)
         figures = replace(figures, adversarial=float(adversarial.detach()))
         if step % RATIO_EVERY == 0:
@@ -168,6 +175,7 @@ def generator_step(
     is_finite = bool(norm.isfinite()) and bool(loss.isfinite())
     if is_finite:
         state.optimiser.step()
+        ranks.share_buffers(state.generator)
         follow(state.average, state.generator, min(config.ema, 1 - 1 / (step + 1)))
     return replace(figures, loss=float(segmentation.detach()), is_finite=is_finite)
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_ganseg.networks.discriminator import build_discriminator
+from napari_ganseg.training import ranks
 from napari_ganseg.training.adversary import masked_mean, risen
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.guards import Seen
@@ -36,8 +37,9 @@ def consistency(
     """How far a student, on mixed strong views, is from its teacher, on weak ones (Tarvainen 2017, French 2020)."""
     box = box_at(images.weak.shape[2:], config.unlabelled.cut_mix, config.seed, step)
     with torch.no_grad():
-        taught = soft(teacher(images.weak))
-    return consistency_loss(student(mixed(images.strong, box)), mixed(taught, box), config.unlabelled.threshold)
+        taught = mixed(ranks.joined(soft(teacher(images.weak))), box)
+    strong = mixed(ranks.joined(images.strong), box)[ranks.part()]
+    return consistency_loss(ranks.joined(student(strong)), taught, config.unlabelled.threshold)
 
 
 def soft(logits: Tensor) -> Tensor:

@@ -51,17 +51,18 @@ def prepare_image(volume: Volume, card: Card) -> Floats:
 
 
 def unlabelled_batch(
-    images: Sequence[Floats], card: Card, augmentation: Augmentation, seed: int, step: int, size: int
-) -> UnlabelledBatch:
+    images: Sequence[Floats], card: Card, augmentation: Augmentation, seed: int, step: int, size: int,
+    part: slice = slice(None),
+) -> UnlabelledBatch:  # fmt: skip
     """The batch of one step, a function of seed and step alone; the labelled samples stay what they are without it.
 
     Args:
         images: at least one, as `prepare_image` makes them.
         card, augmentation: of the training.
-        seed, step, size: as for the labelled batch; every pass visits every image once.
+        seed, step, size, part: as for the labelled batch; every pass visits every image once.
     """
     made = []
-    for k in range(size):
+    for k in range(size)[part]:
         image = images[which(len(images), seed + 1, step * size + k)]
         own = np.random.SeedSequence([seed, step, k, APART]).generate_state(1)[0]
         made.append(views(image, card, augmentation, int(own)))

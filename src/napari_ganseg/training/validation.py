@@ -132,5 +132,5 @@ def held_out_auroc(state: State, validation: Sequence[Case], config: TrainConfig
         samples = batch(prepared, config.card, still, config.seed, step, 1).to(device)
         with torch.inference_mode():
             logits = merge_missing(state.average(samples.image), samples.missing)
-            pairs.append(adversary.pairs(samples.image, logits, samples.target))
-    return adversary.auroc(state.discriminator, pairs, config.adversary.arch.layers)
+            pairs.append(adversary.judged_pairs(samples.image, logits, samples.target, config))
+    return adversary.auroc(state.discriminator, [p for p in pairs if len(p.image)], config.adversary.arch.layers)
