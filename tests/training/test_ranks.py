@@ -36,44 +36,47 @@ from napari_ganseg.training.step import train_step
 from napari_ganseg.training.unlabelled import build_second
 
 CPU = torch.device("cpu")
-STEP = 52  # of 100: every weight has risen, and a discriminator that learns every fourth step does so
-AT_ONCE = Adversary(weight=0.5, begin=0.0, warm_up=0.0, ramp=0.01, limits=Limits(ready=0.0))
+STEP = 60  # of 100: every weight has risen, the ratio is measured, a discriminator that rests now and then learns
+AT_ONCE = Adversary(weight=10.0, begin=0.0, warm_up=0.0, ramp=0.01, limits=Limits(ready=0.0))
 SCENARIOS: dict[str, dict[str, Any]] = {
     "alone": {},
     "a discriminator": {"adversary": replace(AT_ONCE, arch=DiscriminatorArch("multi_scale", channels=8))},
     "a discriminator in 2D": {"dims": 2, "adversary": AT_ONCE},
     "one that sees noise": {"adversary": AT_ONCE, "rest": 4},
-    "planes": {"adversary": replace(AT_ONCE, planes=True), "known": [(1, 4, 7, 10, 13), (), (5,)]},
-    "no planes": {"adversary": replace(AT_ONCE, planes=True), "known": [(), (), ()]},
+    "planes": {"adversary": replace(AT_ONCE, planes=True), "rows": (20, 6, 20)},
+    "planes in one process alone": {"adversary": replace(AT_ONCE, planes=True), "rows": (6, 20, 6), "batch_size": 2},
+    "no planes": {"adversary": replace(AT_ONCE, planes=True), "rows": (6, 6, 6)},
     "images without labels": {"unlabelled": Unlabelled(consistency=0.5, adversary=0.2)},
     "all of it": {"adversary": AT_ONCE, "unlabelled": Unlabelled(consistency=0.5, adversary=0.2)},
 }
 
 
 def one_step(
-    dims: int = 3, rest: int = 1, known: list[tuple[int, ...]] | None = None, **changes: Any
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    dims: int = 3, rest: int = 1, rows: tuple[int, ...] = (), **changes: Any
+) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Gradients and figures of one step on four samples, of which this process may have but a share."""
     given: dict[str, Any] = {"steps": 100, "batch_size": 4, "precision": "float32", "clip_norm": 1e9}
     config = tiny_config(dims, **given | changes)
     config = replace(config, card=make_card(dims, classes=2, preprocessing=Z_SCORE))
-    cases = [annotated(case, i, known) for i, case in enumerate(blob_cases(dims))]
+    cases = [annotated(case, i, rows) for i, case in enumerate(blob_cases(dims))]
     images = [noise((16, 18, 20)[:dims], seed) for seed in (1, 2, 3)]
     material = Material([prepare(case, config.card) for case in cases], prepared_images(images, config))
     state = State.start(a_generator(config), config, build_critic(config, CPU), build_second(config, CPU))
     state.seen = Seen(accuracy=0.9, second_accuracy=0.9, rest=rest)
     labelled, further = material.at(STEP, config, CPU)
     figures = train_step(state, labelled, config, STEP, further)
-    return gradients(state.modules), asdict(figures) | {"rate": state.optimiser.param_groups[0]["lr"]}
+    measured = {name: -1.0 if value is None else value for name, value in asdict(figures).items()}
+    measured["predicted"], measured["true"] = measured.pop("foreground")
+    return gradients(state.modules), measured
 
 
-def annotated(case: Case, index: int, known: list[tuple[int, ...]] | None) -> Case:
-    """A case of which some slices are known, or a corner is not; in the second nobody contoured class 2."""
+def annotated(case: Case, index: int, rows: tuple[int, ...]) -> Case:
+    """A case of which a corner is not known, or all but rows of some planes; in the second nobody contoured class 2."""
     mask = np.ones(case.image.shape, bool)
     mask[: 2 * index, :6] = False
-    if known is not None:
+    if rows:
         mask[:] = False
-        mask[list(known[index])] = True
+        mask[2 + index :: 4 + index, : rows[index]] = True
     missing = frozenset({2}) if index == 1 else frozenset[int]()
     return replace(case, annotation=replace(case.annotation, known=mask, missing=missing))
 
@@ -156,8 +159,8 @@ def test_two_processes_find_the_gradients_of_their_joined_batch(both: list[dict[
         made, measured = found["steps"][name]
         assert made.keys() == expected.keys()
         for key, gradient in expected.items():
-            assert torch.allclose(made[key], gradient, rtol=1e-3, atol=1e-5), key
-        assert measured == pytest.approx(figures, rel=1e-3, abs=1e-5, nan_ok=True)
+            assert torch.allclose(made[key], gradient, rtol=1e-4, atol=1e-5), key
+        assert measured == pytest.approx(figures, rel=1e-4, abs=1e-5)
 
 
 def test_both_processes_hold_the_same_gradients_to_the_bit(both: list[dict[str, Any]]) -> None:

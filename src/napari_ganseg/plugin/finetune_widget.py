@@ -263,7 +263,7 @@ class FineTuneWidget(QWidget):
 
     def _sliced_axis(self, image: Image) -> int:
         """The image's axis across which the viewer slices now: people paint on what they see."""
-        return max(0, int(self._viewer.dims.order[0]) - (self._viewer.dims.ndim - image.ndim))
+        return max(0, int(self._viewer.dims.order[0]) - int(self._viewer.dims.ndim - image.ndim))
 
     def _task(self) -> FineTune:
         """What the form says.

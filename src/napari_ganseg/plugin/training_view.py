@@ -41,6 +41,7 @@ class TrainingView(QWidget):
         self._viewer = viewer
         self._folder: Path | None = None
         self._outcome: Outcome | None = None
+        self._has_failed = False
         self._previews: dict[str, tuple[Preview, Image, Placement]] = {}
         self._classes: tuple[Any, ...] = ()
         self._clock = Clock()
@@ -83,7 +84,7 @@ class TrainingView(QWidget):
 
     def follow(self, job: Job[Outcome]) -> None:
         """Show a job that has just begun."""
-        self._outcome = None
+        self._outcome, self._has_failed = None, False
         self._clock = Clock()
         self.curves.clear()
         self.table.clear()
@@ -137,6 +138,7 @@ class TrainingView(QWidget):
     def fail(self, message: str) -> None:
         """Say why it ended early."""
         show_error(message)
+        self._has_failed = True
         if compat.isalive(self):  # type: ignore[no-untyped-call]
             self.words.setText(message)
 
@@ -195,7 +197,7 @@ class TrainingView(QWidget):
     def _on_ended(self) -> None:
         if not compat.isalive(self):  # type: ignore[no-untyped-call]
             return
-        if self.words.text().startswith("Cancelling"):
+        if self._outcome is None and not self._has_failed:
             self.words.setText("Cancelled; nothing was kept.")
         self._show_state(is_running=False)
 

@@ -83,10 +83,10 @@ def evened(shown: Pairs) -> Pairs | None:
     count = ranks.most(len(shown.image), shown.image.device)
     if count == 0:
         return None
-    return Pairs(*(filled(x, count) for x in (shown.image, shown.real, shown.fake, shown.known)))
+    return Pairs(*(lengthened(x, count) for x in (shown.image, shown.real, shown.fake, shown.known)))
 
 
-def filled(x: Tensor, count: int) -> Tensor:
+def lengthened(x: Tensor, count: int) -> Tensor:
     """(n, ...) with zeros behind it, up to (count, ...)."""
     return x if len(x) == count else torch.cat([x, x.new_zeros(count - len(x), *x.shape[1:])])
 

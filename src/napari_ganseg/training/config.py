@@ -128,6 +128,7 @@ class TrainConfig:
         card: the model as it shall be; its provenance is filled in by the training.
         steps: updates of the generator.
         validate_every: steps between validations and checkpoints.
+        fill: whether shapes are interpolated between slices that alone are annotated.
         patience: validations in a row without a rise that end the training; 0 goes through all steps.
         learning_rate: of AdamW, falling to zero as (1 - step / steps) ** 0.9.
         ema: weight of the old average; validation and the finished model use the average.
@@ -143,6 +144,7 @@ class TrainConfig:
     clip_norm: Annotated[float, Field(gt=0)] = 12.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     validate_every: Count = 250
+    fill: bool = False
     patience: Annotated[int, Field(ge=0, le=1000)] = 0
     seed: int = 0
     class_weights: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()

@@ -26,6 +26,7 @@ from napari_ganseg.training.checkpoint import load_state, save_state
 from napari_ganseg.training.comparison import Trained, measured_parent
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.facts import Facts, as_facts, fresh_facts, is_over, judge_progress, start_figures, trained
+from napari_ganseg.training.filling import filled
 from napari_ganseg.training.guards import Action, Seen
 from napari_ganseg.training.material import Material, prepared_images
 from napari_ganseg.training.planning import plan
@@ -102,7 +103,10 @@ def loop(
     ranks.check_size(config.batch_size)
     learnt, judged = divide(cases, config.split)
     yield Progress(0, config.steps, f"preparing {len(learnt)} training and {len(judged)} validation cases")
-    prepared = Material([prepare(case, config.card) for case in learnt], prepared_images(place.unlabelled, config))
+    prepared = Material(
+        [prepare(filled(case) if config.fill else case, config.card) for case in learnt],
+        prepared_images(place.unlabelled, config),
+    )
     state, best, kept = begin(config, place, ranks.device_for(place.device))
     folder, facts = place.folder, fresh_facts()
     viewed = Viewed(ranks.own(folder), cases)

@@ -83,6 +83,7 @@ def scheduled(config: TrainConfig, cases: Sequence[Case], steps: int) -> TrainCo
         steps=steps,
         validate_every=max(1, steps // VALIDATIONS),
         patience=PATIENCE,
+        fill=is_by_planes(cases),
         augmentation=replace(config.augmentation, sides=sides_in(names) if config.card.dims == 3 else ()),
         adversary=replace(config.adversary, planes=is_by_planes(cases)),
     )

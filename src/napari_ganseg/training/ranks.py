@@ -7,6 +7,7 @@ share's gradient is summed over the processes: world times too much, and the ave
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -85,22 +86,25 @@ def device_for(name: str) -> torch.device:
     Raises:
         UsageError: it is not there, or cannot work together with others.
     """
+    if not are_several():
+        return choose_device(name)
+    local = int(os.environ.get("LOCAL_RANK", rank()))
+    if local < torch.cuda.device_count():
+        torch.cuda.set_device(local)  # before anything takes memory of the first one
     device = choose_device(name)
-    if not are_several() or device.type == "cpu":
-        return device
-    if device.type != "cuda":
+    if device.type not in ("cpu", "cuda"):
         raise UsageError(f"Several processes train on NVIDIA GPUs or processors, not on {device.type}: --device cpu.")
-    device = choose_device(f"cuda:{os.environ.get('LOCAL_RANK', rank())}")
-    torch.cuda.set_device(device)
-    return device
+    return choose_device(f"cuda:{local}") if device.type == "cuda" else device
 
 
 def parallel(network: nn.Module) -> nn.Module:
     """The network, such that its gradients are averaged over the processes; the same one where there is one."""
     if not are_several():
         return network
-    device = next(network.parameters()).device
-    return DistributedDataParallel(network, [device] if device.type == "cuda" else None, broadcast_buffers=False)
+    device, options = next(network.parameters()).device, inspect.signature(DistributedDataParallel).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"  # torch renamed it
+    leave: dict[str, Any] = {name: False}  # a batch norm's statistics must not change between forward and backward
+    return DistributedDataParallel(network, [device] if device.type == "cuda" else None, **leave)
 
 
 def joined(share: Tensor) -> Tensor:

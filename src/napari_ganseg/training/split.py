@@ -63,10 +63,8 @@ def held_out_slices(case: Case) -> npt.NDArray[np.intp]:
     Raises:
         UsageError: there are too few.
     """
-    painted = known_slices(case)
-    labelled = np.flatnonzero((case.annotation.labels.array != 0).any(axis=tuple(range(1, case.image.spatial_ndim))))
-    inner = painted[(painted >= labelled[0]) & (painted <= labelled[-1])] if labelled.size else painted
-    if len(inner) >= LEAST_PAINTED and has_gaps(inner):  # whether or not what lies above and below is known to be empty
+    painted, inner = known_slices(case), painted_slices(case)
+    if len(inner) >= LEAST_PAINTED and has_gaps(inner):
         return inner[2::4]
     if len(painted) == len(case.annotation.known):
         return np.arange(first_of_the_end(case), len(painted))
@@ -92,14 +90,21 @@ def is_by_planes(cases: Sequence[Case]) -> bool:
 
 def is_sparse(case: Case) -> bool:
     """Whether only some slices of a case are annotated, apart from each other or fewer than half."""
-    painted = known_slices(case)
-    return len(painted) > 0 and (has_gaps(painted) or 2 * len(painted) < len(case.annotation.known))
+    known, painted = known_slices(case), painted_slices(case)
+    return len(painted) > 0 and (has_gaps(painted) or 2 * len(known) < len(case.annotation.known))
 
 
 def known_slices(case: Case) -> npt.NDArray[np.intp]:
     """Indices of the slices in which anything is known."""
     known = case.annotation.known
     return np.flatnonzero(known.any(axis=tuple(range(1, known.ndim))))
+
+
+def painted_slices(case: Case) -> npt.NDArray[np.intp]:
+    """Known slices from the first with a label to the last: that nothing lies above and below may be known too."""
+    known, labels = known_slices(case), case.annotation.labels.array != 0
+    labelled = np.flatnonzero(labels.any(axis=tuple(range(1, labels.ndim))))
+    return known[(known >= labelled[0]) & (known <= labelled[-1])] if labelled.size else known
 
 
 def first_of_the_end(case: Case) -> int:
