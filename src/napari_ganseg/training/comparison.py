@@ -62,6 +62,8 @@ def measured_parent(
     if (parent.card.dims, len(parent.card.channels)) != (card.dims, len(card.channels)):
         return None
     values = shared_values(parent.card, card)
+    if not values:
+        return Validation(0.0, {})
     mine = Model(parent.card, parent.network.to(device).eval(), parent.sha256)
     found = []
     for case in cases:

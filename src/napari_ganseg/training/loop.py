@@ -103,10 +103,9 @@ def loop(
     ranks.check_size(config.batch_size)
     learnt, judged = divide(cases, config.split)
     yield Progress(0, config.steps, f"preparing {len(learnt)} training and {len(judged)} validation cases")
-    prepared = Material(
-        [prepare(filled(case) if config.fill else case, config.card) for case in learnt],
-        prepared_images(place.unlabelled, config),
-    )
+    is_filled = config.fill and not config.adversary.weight  # a discriminator judges what people drew, not what we did
+    taught = [prepare(filled(case) if is_filled else case, config.card) for case in learnt]
+    prepared = Material(taught, prepared_images(place.unlabelled, config))
     state, best, kept = begin(config, place, ranks.device_for(place.device))
     folder, facts = place.folder, fresh_facts()
     viewed = Viewed(ranks.own(folder), cases)

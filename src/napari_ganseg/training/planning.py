@@ -20,7 +20,7 @@ from napari_ganseg.models.card import (
     Preprocessing,
     Provenance,
 )
-from napari_ganseg.networks import Arch
+from napari_ganseg.networks import Arch, divisor
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.split import is_by_planes
@@ -30,6 +30,7 @@ MOST_PATCH = {2: 192, 3: 64}  # voxels along an axis that a CPU can still train 
 MOST_VOXELS = 150_000  # of a patch, for the same reason
 STEPS, FINE_STEPS = 2000, 600  # of a training from scratch, and of one that starts from another model
 FINE_RATE = 3e-4  # learning rate of the latter
+MOST_SPACING_RATIO = 2.5  # between images and a parent, either way, within which they are taken at its spacing
 VALIDATIONS, PATIENCE = 10, 4
 AIR = -500  # Hounsfield units: whatever goes below is a CT
 SOFT_TISSUE = (
@@ -124,6 +125,14 @@ def plan_from(cases: Sequence[Case], name: str, parent: Card, steps: int) -> Tra
     names = {c.value: c for c in parent.classes}
     classes = tuple(c if is_named(cases, c.value) else names.get(c.value, c) for c in classes_in(cases))
     kept = tuple(v for v in parent.postprocessing.largest_component if v in {c.value for c in classes})
+    if is_foreign(cases, parent):
+        fresh = plan(cases, name, steps=steps).card
+        step = np.array(divisor(parent.arch))
+        shape = np.median([np.multiply(c.image.shape, c.image.spacing_mm) for c in cases], axis=0) / fresh.spacing
+        parent = replace(
+            parent, modality=fresh.modality, preprocessing=fresh.preprocessing, spacing=fresh.spacing,
+            patch=patch_for(shape, step), field_of_view=fresh.field_of_view,
+        )  # fmt: skip
     card = replace(
         parent,
         name=name,
@@ -138,6 +147,13 @@ def plan_from(cases: Sequence[Case], name: str, parent: Card, steps: int) -> Tra
         probe=None,
     )
     return scheduled(TrainConfig(card=card, learning_rate=FINE_RATE), cases, steps)
+
+
+def is_foreign(cases: Sequence[Case], parent: Card) -> bool:
+    """Whether the images are so much coarser or finer than a parent's that only its network's features are of use."""
+    spacing = np.median([c.image.spacing_mm for c in cases], axis=0)
+    ratio = float(np.prod(spacing / np.array(parent.spacing)[-len(spacing) :]) ** (1 / len(spacing)))
+    return not 1 / MOST_SPACING_RATIO <= ratio <= MOST_SPACING_RATIO
 
 
 def is_named(cases: Sequence[Case], value: int) -> bool:
