@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import Z_SCORE, bands_model, blob_cases, make_card, random_model
+from builders import Z_SCORE, bands_model, blob_cases, make_card, random_model, tiny_config
 
+from napari_ganseg.io import read_labels, write
 from napari_ganseg.models.card import CardClass
 from napari_ganseg.run import Controls
 from napari_ganseg.training.comparison import Parent, Trained, measured_parent, outcome_of, shared_values
+from napari_ganseg.training.execution import execute, set_up
 from napari_ganseg.training.validation import Validation
 
 OLD = Parent("old", 0.8)
@@ -64,3 +69,19 @@ def test_a_parent_is_measured_only_on_the_classes_it_shares() -> None:
 
 def test_a_parent_of_other_images_is_not_measured() -> None:
     assert measured_parent(bands_model(2), blob_cases(), make_card(3), "cpu", Controls()) is None
+
+
+def test_wrong_labels_teach_nothing_and_the_old_model_stays(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    """A parent that knows the boxes, and labels that are noise."""
+    config = tiny_config(steps=40, validate_every=20, learning_rate=1e-2, ema=0.9)
+    taught = execute(set_up(make_run("parent", count=5, config=config))).result
+    assert taught.after is not None
+    assert taught.after > 0.6
+    folder = make_run("further", count=4, config=replace(config, steps=10), start=taught.model, only_better=True)
+    for path in (tmp_path / "further-data" / "labels").glob("*.nii.gz"):
+        labels = read_labels(path)
+        noise = np.random.default_rng(len(path.name)).permutation(labels.array.ravel()).reshape(labels.shape)
+        write(path, labels.derive(array=noise))
+    outcome = execute(set_up(folder)).result
+    assert outcome.verdict.startswith("Not better; parent stays.")
+    assert not (tmp_path / "further.ganseg.safetensors").exists()

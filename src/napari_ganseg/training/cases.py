@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from napari_ganseg.io import READABLE, read, read_labels
 from napari_ganseg.io.names import shown, stem
 from napari_ganseg.models import Card
 from napari_ganseg.models.card import CardClass
+from napari_ganseg.training.nnunet import channels_by_case, is_nnunet, label_file, named, names_in, read_channels
 from napari_ganseg.training.partial import KNOWN, annotate, missing_classes
 from napari_ganseg.volume import Annotation, LabelMap, Volume
 
@@ -47,7 +48,7 @@ class Verdict:
 
 
 def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardClass] = ()) -> list[Verdict]:
-    """Read and check every pair of `images/` and `labels/` with the same file name.
+    """Read and check every pair of `images/` and `labels/` with the same file name, or of nnU-Net's folders.
 
     Args:
         folder: holds `images/` and `labels/`, and says what is not annotated as `partial` describes.
@@ -57,15 +58,43 @@ def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardCla
     Raises:
         UsageError: there are no such folders, or nothing in them.
     """
+    if is_nnunet(Path(folder)):
+        return without_copies(scan_nnunet(Path(folder), classes))
     images, labels = Path(folder) / "images", Path(folder) / "labels"
     if not images.is_dir() or not labels.is_dir():
-        raise UsageError(f"{shown(folder)} needs the folders images and labels, with files of the same names.")
+        raise UsageError(
+            f"{shown(folder)} needs the folders images and labels, with files of the same names, or nnU-Net's two."
+        )
     names = sorted({p.name for place in (images, labels) for p in place.iterdir() if is_case(p.name)})
     if not names:
         raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}/images.")
     missing = missing_classes(Path(folder), classes)
     pairs = [check_pair(images / n, labels / n, channels, missing.get(stem(n), frozenset())) for n in names]
     return without_copies(pairs)
+
+
+def scan_nnunet(folder: Path, classes: Sequence[CardClass]) -> list[Verdict]:
+    """Every case of nnU-Net's layout, under the names of its `dataset.json`."""
+    names, missing = names_in(folder), missing_classes(folder, classes)
+    return [
+        check_nnunet(folder, case, paths, names, missing.get(case, frozenset()))
+        for case, paths in channels_by_case(folder).items()
+    ]
+
+
+def check_nnunet(
+    folder: Path, case: str, paths: Sequence[Path], names: Mapping[int, str], missing: frozenset[int]
+) -> Verdict:
+    """Read one case; a fault is a verdict, not an end."""
+    label = label_file(folder, case)
+    for is_there, what in ((bool(paths), "image"), (label.exists(), "label")):
+        if not is_there:
+            return Verdict(f"{case}.nii.gz", None, f"its {what} is missing")
+    try:
+        annotation = named(annotate(read_labels(label), label, missing), names)
+        return Verdict(label.name, make_case(label.name, read_channels(paths), annotation))
+    except GansegError as error:
+        return Verdict(label.name, None, str(error))
 
 
 def is_case(name: str) -> bool:
