@@ -34,7 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("GANSEG_MODELS", str(tmp_path / "parents"))
     (tmp_path / "parents").mkdir()
-    saved(tmp_path / "parents")
+    saved(tmp_path / "parents", classes=2)
     monkeypatch.setattr("napari_ganseg.plugin.pacing.begin_measuring", lambda *_: Still())
     return tmp_path
 
@@ -255,3 +255,22 @@ def test_closing_the_viewer_leaves_the_training_running(
     job._work.abandon()
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None)
     assert told == []
+
+
+def test_new_labels_take_the_parents_classes_and_unpainted_ones_stay_unknown(
+    desk: tuple[Any, FineTuneWidget],
+) -> None:
+    _, widget = desk
+    widget.new_button.native.click()
+    assert [c.name for c in widget.classes.classes()] == []
+    widget.start.value = "tiny"
+    assert [c.name for c in widget.classes.classes()] == ["organ 1", "organ 2"]
+    layer = widget.labels.value
+    layer.data = np.where(BRIGHT > 0, 1, 0).astype(np.uint8)
+    widget.meaning.value = "background"
+    (lesson,) = widget._task().lessons
+    assert lesson.annotation.missing == {2}
+    folder = make_folder(widget._task())
+    (verdict,) = scan_folder(folder / "data")
+    assert verdict.case is not None
+    assert verdict.case.annotation.missing == {2}

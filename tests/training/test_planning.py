@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import blob_case
+from builders import blob_case, make_card
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import Card
+from napari_ganseg.models.card import CardClass
 from napari_ganseg.networks import build_generator, divisor
 from napari_ganseg.training import Case, config_from_json, config_to_json, plan
 from napari_ganseg.training.cases import make_case
 from napari_ganseg.training.config import Adversary
-from napari_ganseg.training.planning import classes_in
+from napari_ganseg.training.planning import classes_in, sides_in
 from napari_ganseg.volume import LabelClass, LabelMap, Volume, identity_affine
 
 
@@ -125,3 +126,30 @@ def test_cases_of_painted_slices_are_judged_by_planes(parent: Card | None) -> No
     painted = replace(MR, annotation=replace(MR.annotation, known=known))
     assert plan([painted], "mine", parent).adversary == Adversary(planes=True)
     assert plan([MR], "mine", parent).adversary == Adversary()
+
+
+def test_a_class_that_nobody_contoured_stays_only_where_the_parent_knows_it() -> None:
+    case = blob_case(shape=(20, 20, 20))
+    classes = (LabelClass(1, "Box", "#ff0000"), LabelClass(2, "Organ 2", "#00ff00"), LabelClass(3, "New", "#0000ff"))
+    labels = case.annotation.labels.derive(classes=classes)
+    partly = replace(case, annotation=replace(case.annotation, labels=labels, missing=frozenset({2, 3})))
+    assert [c.name for c in plan([partly], "mine").card.classes] == ["Box"]
+    assert [c.name for c in plan([partly], "mine", make_card(3, 2)).card.classes] == ["Box", "Organ 2"]
+
+
+def test_much_coarser_images_take_a_parents_features_alone() -> None:
+    coarse = identity_affine((4.0, 4.0, 4.0))
+    case = blob_case(shape=(40, 40, 40))
+    far = replace(
+        case, image=replace(case.image, affine=coarse),
+        annotation=replace(case.annotation, labels=replace(case.annotation.labels, affine=coarse)),
+    )  # fmt: skip
+    parent = make_card(3, 2)
+    assert plan([case], "mine", parent).card.spacing == parent.spacing
+    card = plan([far], "mine", parent).card
+    assert (card.spacing, card.arch) == ((4.0, 4.0, 4.0), parent.arch)
+
+
+def test_right_and_left_are_mirrored_by_their_names() -> None:
+    names = (CardClass(3, "Right parotid", "#111111"), CardClass(4, "Left parotid", "#222222"))
+    assert sides_in((*names, CardClass(7, "Bright spot", "#333333"))) == ((3, 4),)

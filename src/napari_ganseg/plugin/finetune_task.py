@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 from napari.layers import Image, Labels
@@ -24,7 +26,7 @@ from napari_ganseg.training.follow import follow, start
 from napari_ganseg.training.job import Job, user_runs, write_job
 from napari_ganseg.training.meaning import Meaning, annotated
 from napari_ganseg.training.outcome import Outcome
-from napari_ganseg.training.partial import KNOWN
+from napari_ganseg.training.partial import KNOWN, NOT_CONTOURED, TABLE
 from napari_ganseg.volume import Annotation, Array
 
 
@@ -86,7 +88,9 @@ def lesson_of(
     placement = placement_of(image)
     axis = placement.axes.index(layer_axis) if layer_axis in placement.axes else 0
     painted = label_map_of(labels, placement, laid_on(labels, image).copy())
-    return Lesson(file_name(image.name, taken), image.data, placement, annotated(painted, meaning, labels.name, axis))
+    annotation = annotated(painted, meaning, labels.name, axis)
+    unpainted = frozenset(value for value, voxels in painted.counts().items() if not voxels)
+    return Lesson(file_name(image.name, taken), image.data, placement, replace(annotation, missing=unpainted))
 
 
 def file_name(name: str, taken: Sequence[str]) -> str:
@@ -130,6 +134,20 @@ def write_lessons(lessons: Sequence[Lesson], folder: Path) -> None:
         if not lesson.annotation.known.all():
             known = labels.derive(array=lesson.annotation.known.astype("uint8"), classes=(), stored=None)
             write(folder / "labels" / (Path(lesson.case).stem + KNOWN), known)
+    write_bytes(folder / TABLE, not_contoured(lessons).encode())
+
+
+def not_contoured(lessons: Sequence[Lesson]) -> str:
+    """The table of classes that nobody painted in an image: there they are unknown, not absent."""
+    names = sorted({c.name for lesson in lessons for c in lesson.annotation.labels.classes})
+    table = StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["name", *names])
+    for lesson in lessons:
+        labels, missing = lesson.annotation.labels, lesson.annotation.missing
+        absent = {labels.name_of(value) for value in missing}
+        writer.writerow([lesson.case, *[NOT_CONTOURED if name in absent else "" for name in names]])
+    return table.getvalue()
 
 
 def begin(folder: Path) -> Run[Outcome]:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QComboBox, QFrame, QScrollArea, QTabWidget, QVBoxLayo
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import is_model_name, list_models
 from napari_ganseg.models.card import Card
+from napari_ganseg.models.library import find_path
 from napari_ganseg.plugin.autosave import autosave_of
 from napari_ganseg.plugin.budget import BUDGETS, CUSTOM, Budget, in_words
 from napari_ganseg.plugin.class_table import ClassTable
@@ -24,7 +25,8 @@ from napari_ganseg.plugin.commands import new_labels_for
 from napari_ganseg.plugin.config_dialog import ask_config
 from napari_ganseg.plugin.finetune_task import FineTune, Lesson, begin, lesson_of, make_folder
 from napari_ganseg.plugin.job_button import JobButton
-from napari_ganseg.plugin.layers import bare
+from napari_ganseg.plugin.layer_classes import write_classes
+from napari_ganseg.plugin.layers import bare, classes_of
 from napari_ganseg.plugin.left_bar import LeftBar
 from napari_ganseg.plugin.pacing import Pace, end_measuring
 from napari_ganseg.plugin.pair_list import PairList
@@ -39,6 +41,7 @@ from napari_ganseg.plugin.worker import CHILD, Job, announcer
 from napari_ganseg.run import Run
 from napari_ganseg.training.meaning import SHORT, WORDS
 from napari_ganseg.training.outcome import Outcome
+from napari_ganseg.volume import LabelClass
 
 if TYPE_CHECKING:
     import napari
@@ -58,6 +61,7 @@ class FineTuneWidget(QWidget):
         self._viewer = bare(napari_viewer)
         self._cards: dict[str, Card] = {}
         self._suggested = ""
+        self._offered: tuple[LabelClass, ...] = ()
         self.config = ""
         self.pace = Pace(self._on_pace, self)
         self.image = ComboBox(name="image", label="Image", choices=self._images)
@@ -153,7 +157,7 @@ class FineTuneWidget(QWidget):
 
     def _starts(self, _: Any = None) -> list[tuple[str, str]]:
         self._cards = {card.name: card for card in list_models(model_folder())}
-        return [*((name, name) for name in self._cards), (SCRATCH, "")]
+        return [(SCRATCH, ""), *((name, name) for name in self._cards)]
 
     def _budgets(self, _: Any = None) -> list[tuple[str, Budget]]:
         image, card = bare(self.image.value), self._cards.get(self.start.value)
@@ -193,6 +197,17 @@ class FineTuneWidget(QWidget):
         if image is None:
             raise UsageError("Open a scan first.")
         self.labels.value = new_labels_for(self._viewer, image)
+        self._offer_classes()
+
+    def _offer_classes(self) -> None:
+        """Labels that nobody has painted on yet take the classes of the model to start from."""
+        layer, card = bare(self.labels.value), self._cards.get(self.start.value)
+        classes = tuple(LabelClass(c.value, c.name, c.colour) for c in card.classes) if card else ()
+        if layer is None or classes_of(layer) not in ((), self._offered) or layer.data.any():
+            return
+        self._offered = classes
+        write_classes(layer, classes)
+        self.classes.set_layer(layer)
 
     def _on_add(self, *_: Any) -> None:
         image, labels = bare(self.image.value), bare(self.labels.value)
@@ -207,6 +222,7 @@ class FineTuneWidget(QWidget):
         self.kept.value = card.summary if card else "A new network that knows nothing yet."
         if self.name.value in ("", self._suggested):
             self._suggested = self.name.value = self._free_name(card.name if card else "my-model")
+        self._offer_classes()
         self._on_pace()
 
     def _free_name(self, name: str) -> str:
@@ -287,9 +303,8 @@ class FineTuneWidget(QWidget):
             raise UsageError("Choose an image and paint labels on it, or choose a folder of labelled cases.")
         unlabelled = tuple(Path(f) for f in (self.unlabelled.value,) if f is not None)
         steps = self.budget.value.steps if self.budget.value else BUDGETS[0].steps
-        return FineTune(
-            name, lessons, folders, unlabelled, self.start.value or "", steps, self.config, self.device.value
-        )
+        start = str(find_path(self.start.value, model_folder())) if self.start.value else ""
+        return FineTune(name, lessons, folders, unlabelled, start, steps, self.config, self.device.value)
 
     def _start(self) -> None:
         task = self._task()

@@ -6,7 +6,7 @@ import atexit
 import logging
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
@@ -18,6 +18,7 @@ from qtpy.QtCore import Qt, QThreadPool
 
 from napari_ganseg.errors import Cancelled, GansegError, UsageError
 from napari_ganseg.plugin.beside_mesa import load_triton_apart
+from napari_ganseg.plugin.courtesy import courteous, give_way, load_torch_aside
 from napari_ganseg.run import Progress, Run
 
 T = TypeVar("T")
@@ -203,7 +204,8 @@ class Work(Generic[T]):
         """Progress, then exactly one outcome."""
         yield Progress(0, 0, "starting")
         try:
-            outcome: Done[T] | Failed | Stopped = Done((yield from self._result()))
+            with courteous() if self._is_ours else nullcontext():
+                outcome: Done[T] | Failed | Stopped = Done((yield from self._result()))
         except Cancelled:
             outcome = Stopped()
         except Exception as error:
@@ -217,11 +219,14 @@ class Work(Generic[T]):
     def _result(self) -> Generator[Progress, None, T]:
         if self._is_ours:
             load_triton_apart()
+            load_torch_aside()
         if self._is_cancelled or self._make is None:
             raise Cancelled("Cancelled before it began.")
         self.run = run = self._make()
         if self._is_cancelled:
             run.cancel()
+        if self._is_ours:
+            give_way()
         for progress in unhurried(run):
             if self._is_abandoned:
                 raise Cancelled("Nobody follows it any more.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardCla
         UsageError: there are no such folders, or nothing in them.
     """
     if is_nnunet(Path(folder)):
-        return without_copies(scan_nnunet(Path(folder), classes))
+        verdicts = without_copies(scan_nnunet(Path(folder), classes))
+        return verdicts if classes else with_missing(verdicts, Path(folder))
     images, labels = Path(folder) / "images", Path(folder) / "labels"
     if not images.is_dir() or not labels.is_dir():
         raise UsageError(
@@ -70,7 +71,19 @@ def scan_folder(folder: str | Path, channels: int = 1, classes: Sequence[CardCla
         raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}/images.")
     missing = missing_classes(Path(folder), classes)
     pairs = [check_pair(images / n, labels / n, channels, missing.get(stem(n), frozenset())) for n in names]
-    return without_copies(pairs)
+    return without_copies(pairs) if classes else with_missing(without_copies(pairs), Path(folder))
+
+
+def with_missing(verdicts: Sequence[Verdict], folder: Path) -> list[Verdict]:
+    """The same, with what the labels' own classes say is not contoured: nobody gave the model's."""
+    own = {c.value: c for v in verdicts if v.case is not None for c in v.case.annotation.labels.classes}
+    missing = missing_classes(folder, list(own.values()))
+    return [replace(v, case=lacking(v.case, missing.get(stem(v.name), frozenset()))) for v in verdicts]
+
+
+def lacking(case: Case | None, missing: frozenset[int]) -> Case | None:
+    """A case in which nobody contoured some classes."""
+    return replace(case, annotation=replace(case.annotation, missing=missing)) if case and missing else case
 
 
 def scan_nnunet(folder: Path, classes: Sequence[CardClass]) -> list[Verdict]:

@@ -26,7 +26,7 @@ def pace_file() -> Path:
 
 def key(dims: int, start: str, device: str) -> str:
     """What a pace is remembered under."""
-    return f"{start or 'from scratch'}, {dims}D, {device}"
+    return f"{Path(start).name.split('.')[0] or 'from scratch'}, {dims}D, {device}"
 
 
 def known_pace(dims: int, start: str, device: str) -> float | None:

@@ -12,13 +12,13 @@ from napari_ganseg.errors import UsageError
 from napari_ganseg.io import read_labels
 from napari_ganseg.io.names import shown, stem
 from napari_ganseg.models.card import CardClass
-from napari_ganseg.volume import Annotation, LabelMap
+from napari_ganseg.volume import Annotation, LabelClass, LabelMap
 
 TABLE, NOT_CONTOURED = "cases.csv", "not contoured"
 KNOWN = ".known.nii.gz"
 
 
-def missing_classes(folder: Path, classes: Sequence[CardClass]) -> dict[str, frozenset[int]]:
+def missing_classes(folder: Path, classes: Sequence[CardClass | LabelClass]) -> dict[str, frozenset[int]]:
     """Values of the classes that a `cases.csv` calls "not contoured", by the case's name without suffix.
 
     The table has a column `name` and one per class; "RightParotid" and "Right parotid" are the same.

@@ -23,6 +23,7 @@ from napari_ganseg.models.card import (
 from napari_ganseg.networks import Arch, divisor
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.partial import letters
 from napari_ganseg.training.split import is_by_planes
 from napari_ganseg.volume import Array
 
@@ -123,7 +124,7 @@ def card_for_pace(dims: int) -> Card:
 def plan_from(cases: Sequence[Case], name: str, parent: Card, steps: int) -> TrainConfig:
     """Fine-tune a parent: fewer steps, a lower learning rate, the data's classes under the parent's names."""
     names = {c.value: c for c in parent.classes}
-    classes = tuple(c if is_named(cases, c.value) else names.get(c.value, c) for c in classes_in(cases))
+    classes = tuple(c if is_named(cases, c.value) else names.get(c.value, c) for c in classes_in(cases, parent))
     kept = tuple(v for v in parent.postprocessing.largest_component if v in {c.value for c in classes})
     if is_foreign(cases, parent):
         fresh = plan(cases, name, steps=steps).card
@@ -184,13 +185,18 @@ def strides_for(shape: Sequence[float], spacing: Sequence[float], levels: int) -
     return tuple(strides)
 
 
-def classes_in(cases: Sequence[Case]) -> tuple[CardClass, ...]:
-    """Every value that any case declares or holds, with the first name given for it."""
+def classes_in(cases: Sequence[Case], parent: Card | None = None) -> tuple[CardClass, ...]:
+    """Every value that any case declares or holds, with the first name given for it.
+
+    A class that nobody contoured in any case stays only where the parent knows it.
+    """
     names: dict[int, str] = {}
+    known = {letters(c.name) for c in parent.classes} if parent else set()
     for case in cases:
-        labels = case.annotation.labels
+        labels, missing = case.annotation.labels, case.annotation.missing
         for value in labels.counts():
-            names.setdefault(value, labels.name_of(value))
+            if value not in missing or letters(labels.name_of(value)) in known:
+                names.setdefault(value, labels.name_of(value))
     return tuple(CardClass(value, names[value], colour_for(value)) for value in sorted(names))
 
 
