@@ -207,7 +207,8 @@ def stretch(
             recover(action, state, snapshot, best)
         note(facts, figures, state, step, seconds + time.monotonic() - began)
         yield Progress(step + 1, config.steps, "training", shown(figures))
-        viewed.answer(state.average, config.card, step + 1, controls)
+        if facts["best"] >= 0:  # what a fresh network says before its first validation is noise
+            viewed.answer(state.average, config.card, step + 1, controls)
         if action is Action.STOP:
             return True
         if ranks.agreed(controls.is_stopping):
