@@ -1,9 +1,9 @@
 """Work in the viewer's own process gives way to the viewer: to its drawing, its clicks, its painting.
 
-What made a viewer jerk while torch was imported and computed, and what is done about each (measured by
-`python -m benchmarks.liveness`): drawing hands the interpreter back at each of some hundred OpenGL calls and waits up to
-a switch interval for it; the linker loads torch's libraries while `import` holds the interpreter; a full garbage
-collection goes through all that napari ever made; and as many threads as there are processors leave none to draw with.
+What made a viewer jerk while torch was imported and computed (`python -m benchmarks.liveness` measures it): drawing lets
+go of the interpreter at each of some hundred OpenGL calls, and waits up to a switch interval to have it back; the linker
+loads torch's libraries while `import` holds the interpreter; a full garbage collection goes through all that napari ever
+made; and as many threads as there are processors leave none to draw with.
 """
 
 from __future__ import annotations

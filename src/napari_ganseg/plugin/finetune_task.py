@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -26,6 +26,7 @@ from napari_ganseg.training.follow import follow, start
 from napari_ganseg.training.job import Job, user_runs, write_job
 from napari_ganseg.training.meaning import Meaning, annotated
 from napari_ganseg.training.outcome import Outcome
+from napari_ganseg.training.pace import spare_threads
 from napari_ganseg.training.partial import KNOWN, NOT_CONTOURED, TABLE
 from napari_ganseg.volume import Annotation, Array
 
@@ -58,6 +59,7 @@ class FineTune:
         start: the model it starts from; empty for fresh weights.
         steps: the budget; 0 where a whole configuration says it.
         config: a whole configuration in JSON; empty to plan one.
+        threads: of the processor.
     """
 
     name: str
@@ -68,7 +70,7 @@ class FineTune:
     steps: int = 0
     config: str = ""
     device: str = "auto"
-    threads: int = 0
+    threads: int = field(default_factory=spare_threads)
 
 
 def lesson_of(

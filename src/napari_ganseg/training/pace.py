@@ -6,6 +6,7 @@ python -m napari_ganseg.training.pace 3 [MODEL] [DEVICE]      # in a process of 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,11 @@ def note_pace(dims: int, start: str, device: str, seconds: float) -> None:
     paces[key(dims, start, device)] = round(seconds, 4)
     pace_file().parent.mkdir(parents=True, exist_ok=True)
     write_bytes(pace_file(), json.dumps(paces, indent=1).encode())
+
+
+def spare_threads() -> int:
+    """All cores but one, which is the viewer's: a training that has to wait for a core at every step is far slower."""
+    return max(1, (os.cpu_count() or 2) - 1)
 
 
 def begin_measuring(dims: int, start: str, device: str) -> subprocess.Popen[str]:
@@ -87,6 +93,9 @@ def measured(dims: int, start: str, device_name: str) -> float:
 
 def main(dims: str, start: str = "", device: str = "auto") -> None:
     """Measure, remember, say."""
+    import torch
+
+    torch.set_num_threads(spare_threads())
     seconds = measured(int(dims), start, device)
     note_pace(int(dims), start, device, seconds)
     print(f"{seconds:.3f} s a step")
