@@ -353,6 +353,13 @@ def test_validations_that_no_longer_rise_end_the_training(cases: list[Case], mon
     assert model.card.provenance.metrics["steps"] == 8  # the first at step 2 is the best, three more are no better
 
 
+def test_a_network_that_has_found_nothing_yet_is_given_its_time(
+    cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(0.0, {1: 0.0}))
+    assert fit(cases, tiny_config(steps=12, patience=2)).result.card.provenance.metrics["steps"] == 12
+
+
 def test_a_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
     for i in range(2):
         case = blob_case(shape=(16, 18, 20), seed=i)

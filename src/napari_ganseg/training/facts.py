@@ -38,7 +38,8 @@ def start_figures(facts: Facts) -> dict[str, float]:
 def judge_progress(facts: Facts, found: Validation, state: State, best: nn.Module) -> None:
     """Keep the weights of the best validation, and count those since that were no better."""
     is_better = found.dice > facts["best"] + LEAST_RISE
-    facts["stale"] = 0 if is_better else facts.get("stale", 0) + 1
+    has_begun = max(found.dice, facts["best"]) > 0  # a fresh network may take its time to find anything
+    facts["stale"] = facts.get("stale", 0) + 1 if has_begun and not is_better else 0
     if found.dice >= facts["best"]:
         facts |= {"best": found.dice, "best_classes": as_facts(found)}
         fill_weights(best, weights_of(state.average))
