@@ -5,9 +5,11 @@
 In a real viewer that scrolls through the sample CT a timer of 5 ms measures how long the event loop keeps anybody
 waiting: first with nothing else to do, then from a first click on Segment on (torch is not imported yet) until the
 result is shown; and, in a process of its own, while a fine-tuning from scratch runs in the Fine-tune widget, with its
-preview, for a minute, until Stop. Exits 0 when for both the 95th percentile is at most 50 ms and the longest wait is at
-most 200 ms longer than the longest of the same viewer at rest; when the trainer says within 2 s that it stops; and when
-nothing is left: no process, no thread, no memory on a GPU, and no torch in a viewer that only trained.
+preview, for a minute or until that comes, and through Stop. napari itself takes a while to show a new layer, whoever made it: the viewer at
+rest is given layers of labels, too, and the waits in which one is shown are compared with each other. Exits 0 when for
+both parts the 95th percentile is at most 50 ms and the longest wait, of either kind, at most 200 ms longer than at
+rest; when the trainer says within 2 s that it stops; and when nothing is left: no process, no thread, no memory on a
+GPU, and no torch in a viewer that only trained.
 """
 
 from __future__ import annotations
@@ -35,21 +37,30 @@ SCREEN = ("xvfb-run", "-a", "-s", "-screen 0 1600x1200x24")
 TICK_MS, SCROLL_MS = 5, 200
 REST_S, TRAINING_S, SETTLE_S, LONGEST_S = 20.0, 60.0, 3.0, 900.0
 P95_MS, LONGER_MS, STOP_S, GPU_MB = 50.0, 200.0, 2.0, 50.0  # goals
-PAINTED = 10  # slices
+PAINTED, SHOWN = 10, 2  # slices, layers that are shown at rest
 SCAN, LABELS = (Path("sample_volumes") / f"sample_ct{end}.nii.gz" for end in ("", "_labels"))
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long the event loop kept one waiting, in milliseconds."""
+    """How long the event loop kept one waiting, in milliseconds.
+
+    Attributes:
+        longest: while no layer was shown.
+        showing: the longest while one was.
+    """
 
     p50: float
     p95: float
     longest: float
+    showing: float
     seconds: float
 
     def __str__(self) -> str:
-        return f"p50 {self.p50:.0f}, p95 {self.p95:.0f}, longest {self.longest:.0f} ms (in {self.seconds:.0f} s)"
+        return (
+            f"p50 {self.p50:.0f}, p95 {self.p95:.0f}, longest {self.longest:.0f} ms, {self.showing:.0f} ms where a "
+            f"layer is shown (in {self.seconds:.0f} s)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,8 @@ def slowness(part: Part) -> list[str]:
     faults = []
     if part.work.p95 > P95_MS:
         faults.append(f"p95 {part.work.p95:.0f} ms, above {P95_MS:.0f} ms")
-    if (longer := part.work.longest - part.rest.longest) > LONGER_MS:
-        faults.append(f"the longest wait is {longer:.0f} ms longer than at rest, above {LONGER_MS:.0f} ms")
-    return faults
+    longer = {name: getattr(part.work, name) - getattr(part.rest, name) for name in ("longest", "showing")}
+    return faults + [f"{name}: {ms:.0f} ms longer than at rest" for name, ms in longer.items() if ms > LONGER_MS]
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
@@ -158,6 +168,9 @@ class Desk:
         self.viewer.window._qt_window.resize(1200, 800)
         self.viewer.open(str(SCAN), plugin="napari-ganseg")
         self.ticks: list[float] = []
+        self.shown: list[float] = []  # when a layer was added or removed
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            event.connect(lambda _: self.shown.append(time.perf_counter()))
         self._ticker, self._scroller = QTimer(), QTimer()
         self._ticker.setTimerType(Qt.TimerType.PreciseTimer)
         self._ticker.timeout.connect(lambda: self.ticks.append(time.perf_counter()))
@@ -190,11 +203,12 @@ class Desk:
         """What was measured since the last call."""
         ticks, self.ticks = np.array(self.ticks), self.ticks[-1:]
         gaps_ms = np.diff(ticks) * 1000
-        worst = np.argsort(gaps_ms)[-5:][::-1]
-        longest = ", ".join(f"{gaps_ms[i]:.0f} ms at {ticks[i] - ticks[0]:.1f} s" for i in worst)
-        print(f"  the longest: {longest}", flush=True)
+        is_showing = np.isin(np.arange(len(gaps_ms)), np.searchsorted(ticks, self.shown) - 1)
         p50, p95 = np.percentile(gaps_ms, (50, 95))
-        return Waits(float(p50), float(p95), float(gaps_ms.max()), float(ticks[-1] - ticks[0]))
+        worst = np.argsort(gaps_ms)[-4:][::-1]
+        print("  " + ", ".join(f"{gaps_ms[i]:.0f} ms at {ticks[i] - ticks[0]:.1f} s" for i in worst), flush=True)
+        longest, showing = (float(gaps_ms[which].max(initial=0)) for which in (~is_showing, is_showing))
+        return Waits(float(p50), float(p95), longest, showing, float(ticks[-1] - ticks[0]))
 
     def close(self) -> list[str]:
         """Close the viewer; what is left then, in words."""
@@ -246,9 +260,10 @@ def segmenting(desk: Desk) -> Part:
 
 
 def training(desk: Desk) -> Part:
-    """A fine-tuning from scratch, stopped after a minute."""
+    """A fine-tuning from scratch, stopped after a minute, or later, once a preview was shown."""
     from napari_ganseg.plugin.finetune_widget import FineTuneWidget
     from napari_ganseg.plugin.pacing import end_measuring
+    from napari_ganseg.plugin.preview import PREVIEW
     from napari_ganseg.plugin.worker import CHILD, job_of
 
     _, widget = desk.viewer.window.add_plugin_dock_widget("napari-ganseg", "Fine-tune a model")
@@ -259,12 +274,19 @@ def training(desk: Desk) -> Part:
     widget.button.native.click()
     desk.wait(lambda: said(widget, "training") is not None or job_of(desk.viewer, CHILD) is None, "starting")
     desk.rest(TRAINING_S)
+
+    def has_preview() -> bool:
+        return any(layer.name.endswith(PREVIEW) for layer in desk.viewer.layers)
+
+    desk.wait(lambda: has_preview() or job_of(desk.viewer, CHILD) is None, "the preview, after the first validation")
+    desk.rest(SETTLE_S)
+    was_previewed = has_preview()
     clicked_s = time.time()
     widget.view.stop_button.click()
     desk.wait(lambda: job_of(desk.viewer, CHILD) is None, "stopping")
     desk.rest(SETTLE_S)
     stop_s = (said(widget, "stopping") or float("inf")) - clicked_s
-    return Part(rest, desk.waits(), list(training_faults(widget, stop_s)), stop_s)
+    return Part(rest, desk.waits(), list(training_faults(widget, stop_s, was_previewed)), stop_s)
 
 
 PARTS: dict[str, Callable[[Desk], Part]] = {"segmenting": segmenting, "training": training}
@@ -274,7 +296,14 @@ def rested(desk: Desk) -> Waits:
     """What the viewer does at rest, once it has settled."""
     desk.rest(SETTLE_S)
     desk.ticks.clear()
-    desk.rest(REST_S)
+    scan = desk.viewer.layers[0]
+    for _ in range(SHOWN):
+        desk.rest(REST_S / SHOWN)
+        layer = desk.viewer.add_labels(np.zeros(scan.data.shape, np.uint8), name="empty", scale=scan.scale,
+                                       translate=scan.translate, units=scan.units)  # fmt: skip
+        desk.rest(SETTLE_S)
+        desk.viewer.layers.remove(layer)
+    desk.rest(SETTLE_S)
     return desk.waits()
 
 
@@ -290,7 +319,7 @@ def paint(widget: Any) -> None:
     painted[chosen] = np.asarray(truth)[chosen]
     layer.data = painted
     widget.start.value, widget.name.value = "", "liveness"
-    widget.budget.value = widget.budget.choices[2]
+    widget.budget.value = widget.budget.choices[0]
 
 
 def said(widget: Any, word: str) -> float | None:
@@ -303,13 +332,12 @@ def said(widget: Any, word: str) -> float | None:
     return None
 
 
-def training_faults(widget: Any, stop_s: float) -> list[str]:
+def training_faults(widget: Any, stop_s: float, has_preview: bool) -> list[str]:
     """What did not hold of the training, in words."""
     lines = {
         f"Stop was heard after {stop_s:.2f} s": stop_s <= STOP_S,
         f"the training ended with: {widget.view.words.text()}": widget.view.words.text() == "Done.",
-        "no preview was shown": any(preview.layer is not None or preview._filled or True for preview, *_ in
-                                    widget.view._previews.values()),
+        "no preview was shown": has_preview,
         "torch was imported into the viewer": "torch" not in sys.modules,
     }  # fmt: skip
     return [words for words, holds in lines.items() if not holds]

@@ -40,7 +40,7 @@ def test_abandoned_run_comes_to_its_end(steps: int) -> None:
         finally:
             ended.append(True)
 
-    job = Work(lambda: Run(work), print, "Test")
+    job = Work(lambda: Run(work), print, "Test", is_ours=True)
     iterator = job.steps()
     for _ in range(steps):
         next(iterator)

@@ -171,3 +171,11 @@ def test_sweeping_leaves_what_a_living_process_is_writing(tmp_path: Path) -> Non
     assert mine.exists()
     assert other.exists()
     assert not dead.exists()
+
+
+def test_sweeping_for_one_file_leaves_the_others(tmp_path: Path) -> None:
+    mine, other = tmp_path / ".a.tmp-999999999-1", tmp_path / ".b.tmp-999999999-1"
+    for path in (mine, other):
+        path.touch()
+    sweep(tmp_path, "a")
+    assert (mine.exists(), other.exists()) == (False, True)

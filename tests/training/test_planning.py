@@ -153,3 +153,23 @@ def test_much_coarser_images_take_a_parents_features_alone() -> None:
 def test_right_and_left_are_mirrored_by_their_names() -> None:
     names = (CardClass(3, "Right parotid", "#111111"), CardClass(4, "Left parotid", "#222222"))
     assert sides_in((*names, CardClass(7, "Bright spot", "#333333"))) == ((3, 4),)
+
+
+def test_what_is_in_one_piece_wherever_it_is_annotated_stays_in_one() -> None:
+    whole = blob_case(shape=(20, 20, 20))
+    assert plan([whole], "mine").card.postprocessing.largest_component == (1,)
+    labels = whole.annotation.labels
+    array = np.zeros_like(labels.array)
+    array[2:6, 2:6, 2:6] = array[12:16, 12:16, 12:16] = 1
+    scattered = replace(whole, annotation=replace(whole.annotation, labels=labels.derive(array=array)))
+    assert plan([whole, scattered], "mine").card.postprocessing.largest_component == ()
+
+
+def test_of_painted_slices_the_filled_in_shape_is_what_counts() -> None:
+    whole = blob_case(shape=(20, 20, 20))
+    known = np.zeros(whole.annotation.known.shape, np.bool_)
+    known[::3] = True
+    array = np.where(known, whole.annotation.labels.array, 0)
+    labels = whole.annotation.labels.derive(array=array)
+    sparse = replace(whole, annotation=replace(whole.annotation, labels=labels, known=known))
+    assert plan([sparse], "mine").card.postprocessing.largest_component == (1,)

@@ -78,7 +78,7 @@ class Autosave(QObject):
         self.timer = QTimer(self)
         self._viewer: ref[Any] = ref(bare(viewer))
         self._watched: WeakKeyDictionary[Labels, Watched] = WeakKeyDictionary()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ganseg-autosave")
+        self._pool: ThreadPoolExecutor | None = None  # while something is written: no thread outlives that
         self._running: list[tuple[Future[None], Watched]] = []
         self._warned = ""
         self._connect(bare(viewer))
@@ -172,6 +172,7 @@ class Autosave(QObject):
 
     def _submit(self, watched: Watched, work: Callable[[], None]) -> None:
         """Work in the background, one thing after the other; here, where the interpreter ends and no thread starts."""
+        self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="ganseg-autosave")
         try:
             future = self._pool.submit(work)
         except RuntimeError:
@@ -198,6 +199,9 @@ class Autosave(QObject):
     def _on_ended(self) -> None:
         ended = [(future, watched) for future, watched in self._running if future.done()]
         self._running = [pair for pair in self._running if pair not in ended]
+        if not self._running and self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
         for future, watched in ended:
             if error := future.exception():
                 self._on_failed(watched, error)

@@ -18,7 +18,7 @@ from qtpy.QtCore import Qt, QThreadPool
 
 from napari_ganseg.errors import Cancelled, GansegError, UsageError
 from napari_ganseg.plugin.beside_mesa import load_triton_apart
-from napari_ganseg.plugin.courtesy import courteous, give_way, load_torch_aside
+from napari_ganseg.plugin.courtesy import courteous, give_way, load_torch_aside, settled
 from napari_ganseg.run import Progress, Run
 
 T = TypeVar("T")
@@ -225,11 +225,14 @@ class Work(Generic[T]):
         self.run = run = self._make()
         if self._is_cancelled:
             run.cancel()
-        if self._is_ours:
-            give_way()
+        has_settled = not self._is_ours
         for progress in unhurried(run):
             if self._is_abandoned:
                 raise Cancelled("Nobody follows it any more.")
+            if progress.done and not has_settled:
+                settled()
+                give_way()
+                has_settled = True
             yield progress
         return self._finish(run.result)
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,14 @@ def under(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key[len(name) + 1 :]: t for key, t in tensors.items() if key.startswith(name + "/")}
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote a checkpoint."""
-    for path in folder.glob(".*.tmp-*-*"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove the temporary files of processes that were killed while they wrote a file.
+
+    Args:
+        folder: where they wrote it.
+        name: of the file; empty for any.
+    """
+    for path in folder.glob(f".{escape(name[:40])}*.tmp-*-*"):
         process = path.name.rsplit("-", 2)[1]
         if process.isdigit() and not psutil.pid_exists(int(process)):
             with suppress(OSError):

@@ -19,7 +19,7 @@ from napari_ganseg.models.file import SUFFIX
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training import ranks
 from napari_ganseg.training.cases import Case, Verdict, good_cases, is_case, scan_folder, with_values, without_copies
-from napari_ganseg.training.checkpoint import has_state
+from napari_ganseg.training.checkpoint import has_state, sweep
 from napari_ganseg.training.comparison import Trained, outcome_of
 from napari_ganseg.training.config import TrainConfig, config_from_json
 from napari_ganseg.training.files import CASES, CONFIG, LOCK
@@ -139,6 +139,7 @@ def written(trained: Trained, folder: Path, job: Job) -> Outcome:
     outcome = outcome_of(trained, job.out)
     if job.only_better and not outcome.is_better:
         outcome = replace(outcome, model=str(folder / Path(job.out).name))
+    sweep(Path(outcome.model).parent, Path(outcome.model).name)  # of a process that was killed here before
     save_model(Path(outcome.model), trained.model.card, trained.model.network)
     write_outcome(folder, outcome)
     finish(folder, Path(outcome.model))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import label
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.io.labels import colour_for
@@ -23,6 +24,7 @@ from napari_ganseg.models.card import (
 from napari_ganseg.networks import Arch, divisor
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.filling import filled
 from napari_ganseg.training.partial import letters
 from napari_ganseg.training.split import is_by_planes
 from napari_ganseg.volume import Array
@@ -34,6 +36,7 @@ FINE_RATE = 3e-4  # learning rate of the latter
 MOST_SPACING_RATIO = 2.5  # between images and a parent, either way, within which they are taken at its spacing
 VALIDATIONS, PATIENCE = 10, 4
 AIR = -500  # Hounsfield units: whatever goes below is a CT
+ONE_PIECE = 0.95  # of a class's voxels
 SOFT_TISSUE = (
     -200.0,
     300.0,
@@ -67,6 +70,7 @@ def plan(cases: Sequence[Case], name: str, parent: Card | None = None, steps: in
         classes=classes_in(cases),
         channels=tuple(f"channel {i + 1}" for i in range(cases[0].image.channels)),
         preprocessing=preprocessing(cases),
+        postprocessing=Postprocessing(tuple(c.value for c in classes_in(cases) if is_in_one_piece(cases, c.value))),
         spacing=spacing,
         patch=patch_for(shape, np.prod(strides, axis=0)),
         field_of_view=FieldOfView(
@@ -198,6 +202,24 @@ def classes_in(cases: Sequence[Case], parent: Card | None = None) -> tuple[CardC
             if value not in missing or letters(labels.name_of(value)) in known:
                 names.setdefault(value, labels.name_of(value))
     return tuple(CardClass(value, names[value], colour_for(value)) for value in sorted(names))
+
+
+def is_in_one_piece(cases: Sequence[Case], value: int) -> bool:
+    """Whether a class, in 3D, is in one piece wherever it is annotated: then what a network finds elsewhere is wrong.
+
+    Shapes between slices that alone are annotated are filled in first. nnU-Net decides the same by trying.
+    """
+    shares = [s for case in cases if case.image.spatial_ndim == 3 and (s := largest_share(case, value)) is not None]
+    return bool(shares) and min(shares) >= ONE_PIECE
+
+
+def largest_share(case: Case, value: int) -> float | None:
+    """Share of a class's voxels that are in its largest piece; None where it has none."""
+    mask = filled(case).annotation.labels.array == value
+    if not mask.any():
+        return None
+    pieces, _ = label(mask, np.ones((3, 3, 3)))
+    return float(np.bincount(pieces[mask]).max() / mask.sum())
 
 
 def is_ct(cases: Sequence[Case]) -> bool:
