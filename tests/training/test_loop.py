@@ -126,6 +126,15 @@ def test_the_result_is_the_best_not_the_last(cases: list[Case], monkeypatch: pyt
     assert model.card.provenance.metrics["validation_dice"] == 0.9
 
 
+def test_where_little_is_held_out_a_later_validation_nearly_as_good_is_taken(
+    cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.90, 0.89, 0.85])
+    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(next(scores), {}))
+    model = fit(cases, tiny_config(tolerance=0.02)).result
+    assert model.card.provenance.metrics["validation_dice"] == 0.89
+
+
 def test_stop_ends_at_the_next_step_and_keeps_the_best_so_far(cases: list[Case]) -> None:
     run = fit(cases, tiny_config(steps=500, validate_every=3))
     for progress in run:

@@ -133,6 +133,8 @@ class TrainConfig:
         learning_rate: of AdamW, falling to zero as (1 - step / steps) ** 0.9.
         ema: weight of the old average; validation and the finished model use the average.
         class_weights: of the cross-entropy, background first; empty for equal ones.
+        tolerance: Dice below the best that a later validation may have and still be taken: where little is held out,
+            the best is a matter of luck, and later weights have learnt at a lower rate.
         precision: "auto" uses bfloat16 where the processor computes it natively.
     """
 
@@ -148,6 +150,7 @@ class TrainConfig:
     patience: Annotated[int, Field(ge=0, le=1000)] = 0
     seed: int = 0
     class_weights: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
+    tolerance: Share = 0.0
     precision: Literal["auto", "float32"] = "auto"
     split: Split = field(default_factory=Split)
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -35,13 +35,14 @@ def start_figures(facts: Facts) -> dict[str, float]:
     return {"dice": facts["best"], "best": facts["best"]} if facts["best"] >= 0 else {}
 
 
-def judge_progress(facts: Facts, found: Validation, state: State, best: nn.Module) -> None:
-    """Keep the weights of the best validation, and count those since that were no better."""
+def judge_progress(facts: Facts, found: Validation, state: State, best: nn.Module, tolerance: float) -> None:
+    """Keep the weights of the best validation, or of a later one nearly as good; count those that were no better."""
     is_better = found.dice > facts["best"] + LEAST_RISE
     has_begun = max(found.dice, facts["best"]) > 0  # a fresh network may take its time to find anything
     facts["stale"] = facts.get("stale", 0) + 1 if has_begun and not is_better else 0
-    if found.dice >= facts["best"]:
-        facts |= {"best": found.dice, "best_classes": as_facts(found)}
+    facts["best"] = max(facts["best"], found.dice)
+    if found.dice >= facts["best"] - (tolerance if has_begun else 0.0):
+        facts["best_classes"] = as_facts(found)
         fill_weights(best, weights_of(state.average))
 
 

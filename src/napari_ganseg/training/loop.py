@@ -125,7 +125,7 @@ def loop(
                 break
             yield Progress(facts["step"], config.steps, "validating")
             found = ranks.from_first(lambda: validate(judged, config.card, state.average, controls, folder))
-            judge_progress(facts, found, state, best)
+            judge_progress(facts, found, state, best, config.tolerance)
             keep(folder, state, best, facts)
             yield Progress(facts["step"], config.steps, "validated", {"dice": found.dice, "best": facts["best"]})
     except RuntimeError as error:
@@ -154,7 +154,7 @@ def measure_before(
         before = ranks.from_first(lambda: measured_parent(parent, judged, card, device, controls))
     usual = parent.card.provenance.metrics.get("validation_dice", 0.0)
     facts |= {"before": as_facts(before) if before else None, "parent": {"name": parent.card.name, "usual": usual}}
-    judge_progress(facts, first, state, best)
+    judge_progress(facts, first, state, best, 0.0)
     keep(place.folder, state, best, facts)
 
 

@@ -26,7 +26,7 @@ from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.filling import filled
 from napari_ganseg.training.partial import letters
-from napari_ganseg.training.split import is_by_planes
+from napari_ganseg.training.split import FEW, is_by_planes
 from napari_ganseg.volume import Array
 
 MOST_PATCH = {2: 192, 3: 64}  # voxels along an axis that a CPU can still train with
@@ -34,6 +34,7 @@ MOST_VOXELS = 150_000  # of a patch, for the same reason
 STEPS, FINE_STEPS = 2000, 600  # of a training from scratch, and of one that starts from another model
 FINE_RATE = 3e-4  # learning rate of the latter
 MOST_SPACING_RATIO = 2.5  # between images and a parent, either way, within which they are taken at its spacing
+LITTLE = 0.02  # Dice that a validation on one case or a few slices may be off
 VALIDATIONS, PATIENCE = 10, 4
 AIR = -500  # Hounsfield units: whatever goes below is a CT
 ONE_PIECE = 0.95  # of a class's voxels
@@ -89,6 +90,7 @@ def scheduled(config: TrainConfig, cases: Sequence[Case], steps: int) -> TrainCo
         steps=steps,
         validate_every=max(1, steps // VALIDATIONS),
         patience=PATIENCE,
+        tolerance=LITTLE if len(cases) < FEW else 0.0,
         fill=is_by_planes(cases),
         augmentation=replace(config.augmentation, sides=sides_in(names) if config.card.dims == 3 else ()),
         adversary=replace(config.adversary, planes=is_by_planes(cases)),
@@ -151,7 +153,7 @@ def plan_from(cases: Sequence[Case], name: str, parent: Card, steps: int) -> Tra
         adversary=Adversary(),
         probe=None,
     )
-    return scheduled(TrainConfig(card=card, learning_rate=FINE_RATE), cases, steps)
+    return replace(scheduled(TrainConfig(card=card, learning_rate=FINE_RATE), cases, steps), tolerance=0.0)
 
 
 def is_foreign(cases: Sequence[Case], parent: Card) -> bool:

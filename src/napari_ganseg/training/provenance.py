@@ -58,12 +58,17 @@ def finished(
         plugin=__version__,
         parent_sha256=place.parent.sha256 or None if place.parent else config.card.provenance.parent_sha256,
         metrics={
-            "validation_dice": round(facts["best"], 4),
+            "validation_dice": round(taken_dice(facts), 4),
             "steps": facts["step"],
             "minutes": round(facts["seconds"] / 60, 1),
         },
     )
     return replace(config.card, provenance=provenance, adversary=verdict(config, facts))
+
+
+def taken_dice(facts: dict[str, Any]) -> float:
+    """Validation Dice of the weights that were taken."""
+    return float(facts.get("best_classes", {}).get("dice", facts["best"]))
 
 
 def verdict(config: TrainConfig, facts: dict[str, Any]) -> Adversary:
@@ -78,7 +83,7 @@ def verdict(config: TrainConfig, facts: dict[str, Any]) -> Adversary:
         lambda_share=round(share, 4),
         auroc=None if facts["auroc"] is None else round(facts["auroc"], 4),
         gradient_ratio=None if ratio is None else round(ratio, 5),
-        dice_with=round(facts["best"], 4),
+        dice_with=round(taken_dice(facts), 4),
     )
 
 
