@@ -137,6 +137,13 @@ def test_a_class_that_nobody_contoured_stays_only_where_the_parent_knows_it() ->
     assert [c.name for c in plan([partly], "mine", make_card(3, 2)).card.classes] == ["Box", "Organ 2"]
 
 
+def test_numbers_are_no_names_and_a_parents_names_take_their_place() -> None:
+    case = blob_case(shape=(20, 20, 20))
+    labels = case.annotation.labels.derive(classes=(LabelClass(1, "label 1", "#ff0000"),))
+    unnamed = replace(case, annotation=replace(case.annotation, labels=labels))
+    assert [c.name for c in plan([unnamed], "mine", make_card(3, 2)).card.classes] == ["organ 1"]
+
+
 def test_much_coarser_images_take_a_parents_features_alone() -> None:
     coarse = identity_affine((4.0, 4.0, 4.0))
     case = blob_case(shape=(40, 40, 40))

@@ -164,8 +164,9 @@ def is_foreign(cases: Sequence[Case], parent: Card) -> bool:
 
 
 def is_named(cases: Sequence[Case], value: int) -> bool:
-    """Whether the labels themselves name a value."""
-    return any(c.value == value for case in cases for c in case.annotation.labels.classes)
+    """Whether the labels themselves name a value; "label 7" and "class 7" are no names."""
+    classes = (c for case in cases for c in case.annotation.labels.classes)
+    return any(c.value == value and letters(c.name) not in (f"label{value}", f"class{value}") for c in classes)
 
 
 def check_alike(cases: Sequence[Case]) -> None:
