@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -121,6 +123,13 @@ def tiny_config(dims: Any = 3, **changes: Any) -> TrainConfig:
 def blob_cases(dims: int = 3) -> list[Case]:
     """Three cases to learn from; no name falls into the validation fold, so the last case is moved over."""
     return [blob_case(f"{name}.nii", (16, 18, 20)[:dims], seed) for seed, name in enumerate("bde")]
+
+
+def kill_trainings(place: Path) -> None:
+    """End every process that works below a folder: trainings outlive whoever started them, a failed test too."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(place) in word for word in process.info["cmdline"] or ()) and process.pid != os.getpid():
+            process.kill()
 
 
 def write_scan(path: Path, shape: tuple[int, ...] = (16, 17, 18), affine: np.ndarray | None = None) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import saved
+from builders import kill_trainings, saved
 from hands import MakeScan, opened
 
 from napari_ganseg.errors import UsageError
@@ -29,14 +29,15 @@ BRIGHT[4:16, 5:12, 5:12] = 300.0
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Runs, models, paces and paintings of the test's own."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("GANSEG_MODELS", str(tmp_path / "parents"))
     (tmp_path / "parents").mkdir()
     saved(tmp_path / "parents", classes=2)
     monkeypatch.setattr("napari_ganseg.plugin.pacing.begin_measuring", lambda *_: Still())
-    return tmp_path
+    yield tmp_path
+    kill_trainings(tmp_path)
 
 
 class Still:

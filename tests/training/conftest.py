@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from builders import blob_case, tiny_config
+from builders import blob_case, kill_trainings, tiny_config
 
 from napari_ganseg.io import write
 from napari_ganseg.training.config import TrainConfig, config_to_json
@@ -16,7 +16,7 @@ MakeRun = Callable[..., Path]
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
+def make_run(tmp_path: Path) -> Iterator[MakeRun]:
     """Write labelled cases, a configuration and a job that names them; gives the run folder."""
 
     def make(name: str = "run", *, count: int = 3, config: TrainConfig | None = None, **fields: object) -> Path:
@@ -32,4 +32,5 @@ def make_run(tmp_path: Path) -> MakeRun:
         write_job(tmp_path / name, job)
         return tmp_path / name
 
-    return make
+    yield make
+    kill_trainings(tmp_path)
