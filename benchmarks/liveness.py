@@ -4,12 +4,12 @@
 
 In a real viewer that scrolls through the sample CT a timer of 5 ms measures how long the event loop keeps anybody
 waiting: first with nothing else to do, then from a first click on Segment on (torch is not imported yet) until the
-result is shown; and, in a process of its own, while a fine-tuning from scratch runs in the Fine-tune widget, with its
-preview, for a minute or until that comes, and through Stop. napari itself takes a while to show a new layer, whoever made it: the viewer at
-rest is given layers of labels, too, and the waits in which one is shown are compared with each other. Exits 0 when for
-both parts the 95th percentile is at most 50 ms and the longest wait, of either kind, at most 200 ms longer than at
-rest; when the trainer says within 2 s that it stops; and when nothing is left: no process, no thread, no memory on a
-GPU, and no torch in a viewer that only trained.
+result is shown; and, in a process of its own, while a fine-tuning from scratch runs in the Fine-tune widget, for a
+minute or until its first preview is shown, and through Stop. napari itself takes a while to show a new layer, whoever
+made it: the viewer at rest is given layers of labels, too, and the waits in which one is shown are compared with each
+other. Exits 0 when for both parts the 95th percentile is at most 50 ms and the longest wait, of either kind, at most
+200 ms longer than at rest; when the trainer says within 2 s that it stops; and when nothing is left: no process, no
+thread, no memory on a GPU, and no torch in a viewer that only trained.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from napari_ganseg.training.outcome import Outcome, read_outcome
 from napari_ganseg.training.progress import read_progress
 
 PAUSE_S = 0.1  # between two looks
-NICER = 5  # steps of priority, of the 40 that there are
 GRACE_S = 60.0  # in which a new process may say its first word
 
 
@@ -44,16 +43,8 @@ def start(folder: Path) -> None:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
         )
-    give_way(child.pid)
     write_bytes(folder / CHILD, json.dumps({"pid": child.pid, "born": born_s(child.pid)}).encode())
     child.returncode = 0  # it may outlive us, which Python would complain about; `is_running` waits for its end
-
-
-def give_way(pid: int) -> None:
-    """Let a process compute where nobody draws or clicks: the viewer goes first."""
-    with suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else process.nice() + NICER)
 
 
 def born_s(pid: int) -> float:
