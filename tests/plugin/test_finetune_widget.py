@@ -89,7 +89,10 @@ def test_from_paint_to_a_model_in_every_list(
     widget.button.native.click()
     assert widget.tabs.currentIndex() == finetune_widget.TRAINING
     assert "Busy" not in segment.button.text  # one may segment meanwhile
-    widget.button.native.click()  # a second click is a cancel, not a second training
+    for _ in range(2):
+        widget.button.native.click()  # three clicks start one training
+    assert len(left_runs()) <= 1
+    widget.view.cancel_button.click()
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None, timeout=120_000)
     assert widget.view.words.text() == "Cancelled; nothing was kept."
     widget.button.native.click()
@@ -222,6 +225,35 @@ def test_a_training_that_was_left_is_offered_and_followed(
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None)
     assert widget.view.words.text() == "Done."
     assert not widget.left.isVisibleTo(widget)
+
+
+def test_two_viewers_train_side_by_side(
+    make_napari_viewer: Callable[..., Any], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: dict[str, bool] = {"one": False, "two": False}
+
+    def pretended(folder: Path) -> Run[Outcome]:
+        def work(controls: Controls) -> Iterator[Progress]:
+            while not ends[folder.name.split("-")[0]]:
+                yield Progress(3, 9, "training", {"loss": 0.5})
+            return outcome("/models/new.ganseg.safetensors")
+
+        return Run(work)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training_view, "begin", pretended)
+    views = {}
+    for name in ends:
+        viewer = make_napari_viewer()
+        _, widget = viewer.window.add_plugin_dock_widget("napari-ganseg", "Fine-tune a model")
+        widget.view.go_on(Path(f"/runs/{name}-20261120-101010-000001"))
+        views[name] = viewer, widget
+    ends["one"] = True
+    qtbot.waitUntil(lambda: views["one"][1].view.words.text() == "Done.")
+    assert job_of(views["two"][0], CHILD) is not None
+    ends["two"] = True
+    qtbot.waitUntil(lambda: views["two"][1].view.words.text() == "Done.")
+    for _, widget in views.values():
+        widget.autosave.close()
 
 
 def test_a_left_training_can_be_thrown_away(home: Path, qtbot: Any) -> None:

@@ -98,7 +98,7 @@ class FineTuneWidget(QWidget):
         self._connect()
         watch(self._viewer)
         self.reset_choices()
-        self._job_button = JobButton(self.button, self._viewer, OWNER, self._start, CHILD)
+        self._job_button = JobButton(self.button, self._viewer, OWNER, self._start, CHILD, "Training...")
 
     def sizeHint(self) -> QSize:
         """As wide as the form can be read; as high as there is room."""

@@ -22,11 +22,15 @@ class JobButton:
         owner: of the jobs it starts, and alone may cancel.
         start: starts a job, or raises a GansegError, which is shown.
         lane: of its jobs.
+        running: what it says, disabled, while its own job runs; empty where a click then cancels.
     """
 
-    def __init__(self, button: PushButton, viewer: Any, owner: str, start: Callable[[], Any], lane: str = HERE) -> None:
+    def __init__(
+        self, button: PushButton, viewer: Any, owner: str, start: Callable[[], Any], lane: str = HERE,
+        running: str = "",
+    ) -> None:  # fmt: skip
         self._button, self._viewer, self._owner, self._start = button, viewer, owner, start
-        self._lane = lane
+        self._lane, self._running = lane, running
         self._idle: str = button.text
         button.clicked.connect(self._on_click)
         announcer.began.connect(self._on_began)
@@ -45,7 +49,7 @@ class JobButton:
         try:
             if job is None:
                 self._start()
-            elif job.owner == self._owner:
+            elif job.owner == self._owner and not self._running:
                 job.cancel()
                 self._show("Cancelling...", is_enabled=False)
         except GansegError as error:
@@ -56,7 +60,8 @@ class JobButton:
             return
         job.ended.connect(self._on_ended)
         is_mine = job.owner == self._owner
-        self._show("Cancel" if is_mine else f"Busy: {job.title}", is_enabled=is_mine)
+        words = (self._running or "Cancel") if is_mine else f"Busy: {job.title}"
+        self._show(words, is_enabled=is_mine and not self._running)
 
     def _on_ended(self) -> None:
         if is_alive(self._button):
