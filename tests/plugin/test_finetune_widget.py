@@ -285,6 +285,8 @@ def test_closing_the_viewer_leaves_the_training_running(
     qtbot.waitUntil(lambda: widget.view.words.text().startswith("Step 1"))
     job = job_of(viewer, CHILD)
     assert job is not None
+    asked = " ".join(viewer.window._task_status_manager.get_status())  # napari shows these and asks before it closes
+    assert "Training liver (it goes on by itself when napari closes)" in asked
     job._work.abandon()
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None)
     assert told == []
