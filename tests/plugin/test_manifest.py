@@ -40,7 +40,7 @@ def test_manifest_is_valid() -> None:
 def test_every_python_name_of_the_manifest_exists() -> None:
     manifest = PluginManifest.from_distribution("napari-ganseg")
     names = [command.python_name for command in manifest.contributions.commands or []]
-    assert len(names) == 11
+    assert len(names) == 12
     for module, name in (str(n).split(":") for n in names):
         assert callable(getattr(import_module(module), name))
 
