@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from napari_ganseg.models.file import digest
 from napari_ganseg.networks import weights_of
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training import follow as module
-from napari_ganseg.training.control import steer, steered, word_in
+from napari_ganseg.training.control import FOLLOWED, steer, steered, word_in
 from napari_ganseg.training.execution import execute, locked, read_cases, set_up
 from napari_ganseg.training.files import LOCK
 from napari_ganseg.training.follow import follow, forget, is_running, left_runs, read_table, reason, start
@@ -133,7 +132,16 @@ def test_a_folder_that_is_trained_in_takes_no_second_training(make_run: MakeRun)
 def test_what_was_said_to_an_earlier_process_is_old(tmp_path: Path) -> None:
     steer(tmp_path, "stop")
     assert word_in(tmp_path) == "stop"
-    assert word_in(tmp_path, time.time() + 10) == "go"
+    with steered(Run(forever), tmp_path):
+        assert word_in(tmp_path) == "go"
+
+
+def test_what_was_said_to_a_process_before_it_listens_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLLOWED, "1")
+    steer(tmp_path, "cancel")
+    run = Run(forever)
+    with steered(run, tmp_path), pytest.raises(Cancelled):
+        list(run)
 
 
 def test_a_run_obeys_while_it_is_steered(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
-
-import psutil
 
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.run import Progress, Run
@@ -16,6 +15,7 @@ from napari_ganseg.training.files import CONTROL
 from napari_ganseg.training.progress import note_progress
 
 Word = Literal["go", "pause", "stop", "cancel"]
+FOLLOWED = "GANSEG_FOLLOWED"  # in the environment of a training that somebody follows and steers
 PAUSE_S = 0.1  # between two looks
 HEARD: dict[Word, str] = {"pause": "paused", "stop": "stopping", "cancel": "cancelling"}  # what it then says
 
@@ -25,22 +25,26 @@ def steer(folder: Path, word: Word) -> None:
     write_bytes(folder / CONTROL, word.encode())
 
 
-def word_in(folder: Path, since_s: float = 0.0) -> Word:
-    """The newest word; "go" where there is none, or none since a time."""
+def word_in(folder: Path) -> Word:
+    """The newest word; "go" where there is none."""
     try:
-        path = folder / CONTROL
-        text, made_s = path.read_text("utf-8"), path.stat().st_mtime
+        text = (folder / CONTROL).read_text("utf-8")
     except (OSError, UnicodeError):
         return "go"
-    return next((word for word in get_args(Word) if word == text and made_s >= since_s), "go")
+    return next((word for word in get_args(Word) if word == text), "go")
 
 
 @contextmanager
 def steered(run: Run[Any], folder: Path) -> Iterator[None]:
-    """Let a Run obey the words in its folder, as long as it is inside; what was said to an earlier process is old."""
+    """Let a Run obey the words in its folder, as long as it is inside.
+
+    What was said to an earlier process is old: whoever starts one to steer it (FOLLOWED in its environment) has wiped
+    that out before, anybody else has it wiped out here. Times do not tell: a process's start and a file's drift apart.
+    """
+    if FOLLOWED not in os.environ:
+        steer(folder, "go")
     ended = threading.Event()
-    born_s = psutil.Process().create_time()
-    thread = threading.Thread(target=obey, args=(run, folder, born_s, ended), name="control", daemon=True)
+    thread = threading.Thread(target=obey, args=(run, folder, ended), name="control", daemon=True)
     thread.start()
     try:
         yield
@@ -49,11 +53,11 @@ def steered(run: Run[Any], folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def obey(run: Run[Any], folder: Path, born_s: float, ended: threading.Event) -> None:
+def obey(run: Run[Any], folder: Path, ended: threading.Event) -> None:
     """Look for a new word and do it; say so in the progress, since a step or a validation may take long."""
     heard: Word = "go"
     while not ended.wait(PAUSE_S):
-        word = word_in(folder, born_s)
+        word = word_in(folder)
         if word == heard:
             continue
         heard = word

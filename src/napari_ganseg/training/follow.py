@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from napari_ganseg.errors import Cancelled, ComputeError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.holder import holder_of, is_stale
 from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.training.control import Word, steer, word_in
+from napari_ganseg.training.control import FOLLOWED, Word, steer, word_in
 from napari_ganseg.training.files import CASES, CHILD, FAULT, JOB, LOCK, LOG, PROGRESS
 from napari_ganseg.training.job import is_finished, read_job, user_runs
 from napari_ganseg.training.outcome import Outcome, read_outcome
@@ -41,7 +42,13 @@ def start(folder: Path) -> None:
     command = [sys.executable, "-m", "napari_ganseg", "train", "--run", str(folder)]
     with open(folder / LOG, "ab") as log:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=folder,
+            env={**os.environ, FOLLOWED: "1"},
         )
     write_bytes(folder / CHILD, json.dumps({"pid": child.pid, "born": born_s(child.pid)}).encode())
     child.returncode = 0  # it may outlive us, which Python would complain about; `is_running` waits for its end

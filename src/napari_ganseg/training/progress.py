@@ -26,8 +26,9 @@ def noted(work: Generator[Progress, None, T], folder: Path | None) -> Generator[
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         now_s = time.monotonic()
-        if folder is not None and (progress.doing != STEPPING or now_s - told_s >= LEAST_PAUSE_S):
-            told_s = now_s
+        is_step = progress.doing == STEPPING
+        if folder is not None and (not is_step or now_s - told_s >= LEAST_PAUSE_S):
+            told_s = now_s if is_step else told_s  # where validations are many, steps are still heard of
             note_progress(folder, progress)
         yield progress
 
