@@ -88,7 +88,10 @@ def test_train_names_the_pairs_it_leaves_out(
     ]
     (data / "images" / "case_6.nii.gz").unlink()
     assert run(*command) == 2
-    assert "Only 7 of 10 pairs can be used. case_3.nii.gz: its label is missing; " in capsys.readouterr().err
+    assert (
+        "Only 7 of 10 pairs can be used; four in five are needed. case_3.nii.gz: its label is missing; "
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

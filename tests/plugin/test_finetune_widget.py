@@ -12,7 +12,7 @@ from builders import kill_trainings, saved
 from hands import MakeScan, opened
 
 from napari_ganseg.errors import UsageError
-from napari_ganseg.models import load_model
+from napari_ganseg.models import list_models, load_model
 from napari_ganseg.plugin import budget, finetune_task, finetune_widget, left_bar, training_view
 from napari_ganseg.plugin.finetune_task import adopt, lesson_of, make_folder
 from napari_ganseg.plugin.finetune_widget import FineTuneWidget
@@ -190,6 +190,26 @@ def test_a_model_that_is_not_better_is_used_only_on_request(home: Path) -> None:
     adopt(one, is_wanted=False)
     assert not (models / aside.name).exists()
     assert aside.exists()
+
+
+def test_a_better_model_is_laid_aside_and_taken_back(home: Path) -> None:
+    models = home / "data" / "napari-ganseg" / "models"
+    models.mkdir(parents=True)
+    path = saved(models, name="liver.v2")
+    one = outcome(str(path))
+    adopt(one, is_wanted=False)
+    assert [card.name for card in list_models() if card.name == "liver.v2"] == []
+    adopt(one, is_wanted=True)
+    assert load_model(path).card.name == "liver.v2"
+    assert list(models.iterdir()) == [path]
+
+
+def test_a_name_with_a_dot_stays_whole(desk: tuple[Any, FineTuneWidget]) -> None:
+    _, widget = desk
+    told: list[str] = []
+    widget.view.taken.connect(told.append)
+    widget.view.show_outcome(outcome("/x/liver.v2.ganseg.safetensors"))
+    assert told == ["liver.v2"]
 
 
 def test_the_choice_is_one_click_and_back(desk: tuple[Any, FineTuneWidget], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,7 +167,10 @@ def test_four_in_five_pairs_must_be_good(folder: Path, put: Callable[..., None],
     if is_enough:
         assert [c.name for c in good_cases(verdicts)] == ["b.nii", "c.nii", "d.nii", "e.nii"]
     else:
-        with pytest.raises(UsageError, match=r"Only 3 of 5 pairs can be used\. a\.nii: its label is missing; b"):
+        with pytest.raises(
+            UsageError,
+            match=r"Only 3 of 5 pairs can be used; four in five are needed\. a\.nii: its label is missing; b",
+        ):
             good_cases(verdicts)
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import random_model, tiny_config
 
 from napari_ganseg.errors import Cancelled, ComputeError, UsageError
+from napari_ganseg.io import read_labels, write
 from napari_ganseg.io.holder import holder_of
 from napari_ganseg.models import load_model, save_model
 from napari_ganseg.models.file import digest
@@ -166,10 +168,32 @@ def test_every_pair_that_is_left_out_is_named_before_the_first_step(make_run: Ma
     (folder.parent / "run-data" / "labels" / "4.nii.gz").write_bytes(b"damaged")
     (folder.parent / "run-data" / "labels" / "7.nii.gz").unlink()
     execution = set_up(folder)
-    faults = {name: fault for name, fault in read_table(folder) if fault}
+    faults = {name: fault for name, fault, _ in read_table(folder) if fault}
     assert set(faults) == {"4.nii.gz", "7.nii.gz"}
     assert faults["7.nii.gz"] == "its label is missing"
     assert len(execution.cases) == 8
+
+
+def test_a_pair_without_any_label_is_used_and_named(make_run: MakeRun) -> None:
+    folder = make_run(count=5)
+    path = folder.parent / "run-data" / "labels" / "2.nii.gz"
+    labels = read_labels(path)
+    write(path, labels.derive(array=np.zeros_like(labels.array)))
+    assert len(set_up(folder).cases) == 5
+    assert [(name, odd) for name, _, odd in read_table(folder) if odd] == [
+        ("2.nii.gz", "nothing is labelled in it; it is learnt from as background alone")
+    ]
+
+
+def test_a_model_that_was_thrown_away_is_no_unfinished_training(make_run: MakeRun, runs: Path) -> None:
+    outcome = execute(set_up(make_run())).result
+    Path(outcome.model).unlink()
+    assert left_runs(runs) == []
+
+
+def test_a_folder_that_nobody_understands_is_passed_over(make_run: MakeRun, runs: Path) -> None:
+    (make_run() / "job.json").write_text("{")
+    assert left_runs(runs) == []
 
 
 def test_the_same_case_in_two_folders_is_used_once(make_run: MakeRun) -> None:

@@ -31,7 +31,7 @@ from napari_ganseg.training.step import Figures
 from napari_ganseg.training.validation import Validation, case_dice, class_dices, validate
 from napari_ganseg.volume import Annotation, LabelMap
 
-FIT = import_module("napari_ganseg.training.loop")  # its function of the same name hides it
+LOOP = import_module("napari_ganseg.training.loop")
 
 
 def sha256(model: Model) -> str:
@@ -119,7 +119,7 @@ def test_the_result_is_the_best_not_the_last(cases: list[Case], monkeypatch: pyt
         kept.append(digest(b"", weights_of(network)))
         return Validation(next(scores), {})
 
-    monkeypatch.setattr(FIT, "validate", scripted)
+    monkeypatch.setattr(LOOP, "validate", scripted)
     model = fit(cases, config).result
     assert sha256(model) == kept[2]
     assert len(set(kept)) == 4
@@ -130,7 +130,7 @@ def test_where_little_is_held_out_a_later_validation_nearly_as_good_is_taken(
     cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.1, 0.90, 0.89, 0.85])
-    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(next(scores), {}))
+    monkeypatch.setattr(LOOP, "validate", lambda *_: Validation(next(scores), {}))
     model = fit(cases, tiny_config(tolerance=0.02)).result
     assert model.card.provenance.metrics["validation_dice"] == 0.89
 
@@ -212,7 +212,7 @@ def test_held_out_cases_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
         seen.add(by_truth[id(truth)])
         return judge(labels, truth)
 
-    monkeypatch.setattr(FIT, "prepare", watched)
+    monkeypatch.setattr(LOOP, "prepare", watched)
     monkeypatch.setattr("napari_ganseg.training.validation.class_dices", judged)
     model = fit(cases, config).result
     assert seen == {case.name for case in cases if fold_of(case.name) not in (0, 2)}
@@ -228,7 +228,7 @@ def test_validation_cases_are_not_learnt_from(monkeypatch: pytest.MonkeyPatch) -
         learnt.append(case.name)
         return prepare(case, card)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FIT, "prepare", watched)
+    monkeypatch.setattr(LOOP, "prepare", watched)
     _ = fit(cases, tiny_config(2, steps=1)).result
     assert {fold_of(name) for name in learnt} == {fold_of(c.name) for c in cases} - {1}
 
@@ -252,7 +252,7 @@ def test_a_case_with_an_unknown_class_is_refused_by_name(cases: list[Case]) -> N
 
 
 def test_losses_that_stay_infinite_end_with_a_word(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FIT, "train_step", lambda *_: Figures(float("nan"), is_finite=False))
+    monkeypatch.setattr(LOOP, "train_step", lambda *_: Figures(float("nan"), is_finite=False))
     with pytest.raises(ComputeError, match=r"was not a number from the start\. Lower the learning rate"):
         list(fit(cases, tiny_config(steps=20, validate_every=20)))
 
@@ -261,7 +261,7 @@ def test_a_fault_inside_torch_is_one_error_in_words(cases: list[Case], monkeypat
     def fail(*_: object) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(FIT, "train_step", fail)
+    monkeypatch.setattr(LOOP, "train_step", fail)
     with pytest.raises(ComputeError, match="not enough memory"):
         list(fit(cases, tiny_config()))
 
@@ -357,7 +357,7 @@ def test_a_parent_is_measured_before_the_first_step_and_stays_the_best_until_bea
 
 
 def test_validations_that_no_longer_rise_end_the_training(cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(0.5, {1: 0.5}))
+    monkeypatch.setattr(LOOP, "validate", lambda *_: Validation(0.5, {1: 0.5}))
     model = fit(cases, tiny_config(steps=100, validate_every=2, patience=3)).result
     assert model.card.provenance.metrics["steps"] == 8  # the first at step 2 is the best, three more are no better
 
@@ -365,7 +365,7 @@ def test_validations_that_no_longer_rise_end_the_training(cases: list[Case], mon
 def test_a_network_that_has_found_nothing_yet_is_given_its_time(
     cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FIT, "validate", lambda *_: Validation(0.0, {1: 0.0}))
+    monkeypatch.setattr(LOOP, "validate", lambda *_: Validation(0.0, {1: 0.0}))
     assert fit(cases, tiny_config(steps=12, patience=2)).result.card.provenance.metrics["steps"] == 12
 
 

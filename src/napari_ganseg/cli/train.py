@@ -149,7 +149,7 @@ def trained(folder: Path, options: argparse.Namespace, is_new: bool) -> Outcome:
     from napari_ganseg.training import ranks
     from napari_ganseg.training.board import Board
     from napari_ganseg.training.control import steered
-    from napari_ganseg.training.execution import execute, set_up
+    from napari_ganseg.training.execution import execute, remark, set_up
 
     execution = set_up(folder, is_new=is_new)
     if options.device:
@@ -159,6 +159,8 @@ def trained(folder: Path, options: argparse.Namespace, is_new: bool) -> Outcome:
     for verdict in execution.verdicts:
         if verdict.case is None:
             print(f"left out {shown(verdict.name)}: {verdict.fault}", file=sys.stderr)
+        elif odd := remark(verdict):
+            print(f"{shown(verdict.name)}: {odd}", file=sys.stderr)
     work = execute(execution, may_download=options.allow_download)
     if not ranks.is_first():
         return work.result

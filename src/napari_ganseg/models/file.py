@@ -45,6 +45,11 @@ class Model:
         return f"Model({card.name}, {card.dims}D {card.modality}: {', '.join(c.name for c in card.classes)})"
 
 
+def name_of(path: str | Path) -> str:
+    """The model's name, which its file bears; a name may have dots in it."""
+    return Path(path).name.removesuffix(SUFFIX)
+
+
 def save_model(path: Path, card: Card, network: nn.Module) -> Model:
     """Write card and weights as one file, with a probe of what the network computes.
 

@@ -159,23 +159,18 @@ def begin(folder: Path) -> Run[Outcome]:
 
 
 def adopt(outcome: Outcome, *, is_wanted: bool) -> Path:
-    """Put the new model among the user's own, or take it back into its run folder.
+    """Put the new model among the user's own, or lay it aside, as often as one likes.
 
     Raises:
         UsageError: its file has gone.
     """
-    path = Path(outcome.model)
-    there = user_models() / path.name
-    if is_wanted:
-        source, target = path, there
-    else:
-        source, target = there, path if path.parent != there.parent else there.with_suffix(there.suffix + ".unused")
-    if source == target:
-        return target
+    there = user_models() / Path(outcome.model).name
+    aside = Path(outcome.model) if Path(outcome.model) != there else there.with_name(f"{there.name}.unused")
+    source, target = (aside, there) if is_wanted else (there, aside)
     try:
         write_bytes(target, source.read_bytes())
     except OSError as error:
         raise UsageError(f"{source} cannot be read any more ({error.strerror}).") from error
-    if not is_wanted:
+    if source.parent == there.parent:
         source.unlink(missing_ok=True)
     return target

@@ -11,6 +11,7 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, LineEdit, PushButton
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
+from qtpy import compat
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QComboBox, QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
@@ -129,10 +130,7 @@ class FineTuneWidget(QWidget):
         self.setMinimumWidth(LEAST_WIDTH)
 
     def _connect(self) -> None:
-        """Every connection of this widget."""
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
-            event.connect(self.reset_choices)
-        self.destroyed.connect(lambda: None)
+        """Every connection of this widget; napari adds those of `reset_choices` to its layer list, and undoes them."""
         self.labels.changed.connect(self._on_labels)
         self.new_button.clicked.connect(shown(self._on_new))
         self.add_button.clicked.connect(shown(self._on_add))
@@ -187,6 +185,8 @@ class FineTuneWidget(QWidget):
 
     def _on_meaning(self, *_: Any) -> None:
         """Say in full what was chosen, and which slices are meant."""
+        if not compat.isalive(self):  # type: ignore[no-untyped-call]
+            return  # the dock was closed, the viewer turned
         image, words = bare(self.image.value), WORDS[self.meaning.value]
         is_volume = image is not None and image.ndim == 3 and self.meaning.value in ("slices", "range")
         plane = PLANES[self._sliced_axis(image)] if is_volume else ""
@@ -310,6 +310,7 @@ class FineTuneWidget(QWidget):
         task = self._task()
         self.autosave.save_now()
         end_measuring()  # it would slow the training down, which tells the pace better
+        self.view.forget_lessons()
 
         def make() -> Run[Outcome]:
             folder = make_folder(task)
@@ -320,7 +321,6 @@ class FineTuneWidget(QWidget):
             self._viewer, make, title(task.name), finish=lambda outcome: outcome, on_done=self.view.show_outcome,
             on_failed=self.view.fail, owner=OWNER, lane=CHILD,
         )  # fmt: skip
-        self.view.forget_lessons()
         for image, lesson in zip(self._images_taught(), task.lessons, strict=False):
             self.view.teach(lesson.case, image, lesson.placement, lesson.annotation.labels.classes)
         self.view.follow(job)

@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ganseg.errors import GansegError
+from napari_ganseg.models.file import name_of
 from napari_ganseg.plugin.batch_widget import paragraph
 from napari_ganseg.plugin.curves import Curves
 from napari_ganseg.plugin.finetune_task import adopt, begin
@@ -119,7 +120,8 @@ class TrainingView(QWidget):
         self._classes = classes
 
     def forget_lessons(self) -> None:
-        """Remove the previews of an earlier training."""
+        """Remove the previews of an earlier training, whose folder says nothing about the next."""
+        self._folder = None
         for preview, *_ in self._previews.values():
             preview.remove()
         self._previews.clear()
@@ -133,7 +135,7 @@ class TrainingView(QWidget):
         self.words.setText("Done.")
         self.table.show_outcome(outcome)
         self._show_choice()
-        self.taken.emit(Path(outcome.model).name.split(".")[0] if outcome.is_better else "")
+        self.taken.emit(name_of(outcome.model) if outcome.is_better else "")
 
     def fail(self, message: str) -> None:
         """Say why it ended early."""
@@ -155,11 +157,13 @@ class TrainingView(QWidget):
             self._show_faults(self._folder)
 
     def _show_faults(self, folder: Path) -> None:
-        """Name the pairs that are left out."""
+        """Name the pairs that are left out, and those that look odd."""
         table = read_table(folder)
-        faults = [f"{name}: {fault}" for name, fault in table if fault]
-        self.faults.setText(f"Left out {len(faults)} of {len(table)}: " + "; ".join(faults) if faults else "")
-        self.faults.setVisible(bool(faults))
+        faults = [f"{name}: {fault}" for name, fault, _ in table if fault]
+        words = [f"Left out {len(faults)} of {len(table)}: {'; '.join(faults)}."] if faults else []
+        words += [f"{name}: {odd}." for name, _, odd in table if odd]
+        self.faults.setText(" ".join(words))
+        self.faults.setVisible(bool(words))
 
     def _on_look(self) -> None:
         """Ask for the slice on screen, and show the last answer."""
@@ -208,19 +212,19 @@ class TrainingView(QWidget):
         if self._outcome is None:
             return
         try:
-            path = adopt(self._outcome, is_wanted=not self._is_taken)
+            adopt(self._outcome, is_wanted=not self._is_taken)
         except GansegError as error:
             show_error(str(error))
             return
         self._is_taken = not self._is_taken
         self._show_choice()
-        self.taken.emit(path.name.split(".")[0] if self._is_taken else "")
+        self.taken.emit(name_of(self._outcome.model) if self._is_taken else "")
 
     def _show_choice(self) -> None:
         """What the button would do."""
         if self._outcome is None:
             return
-        name = Path(self._outcome.model).name.split(".")[0]
+        name = name_of(self._outcome.model)
         old = f"Keep {self._outcome.parent} instead" if self._outcome.parent else f"Throw {name} away"
         self.take_button.setText(old if self._is_taken else f"Use {name} all the same")
         self.take_button.show()

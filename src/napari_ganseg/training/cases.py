@@ -178,7 +178,9 @@ def good_cases(verdicts: Sequence[Verdict], values: Sequence[int] | None = None)
     good = [v.case for v in judged if v.case is not None]
     if not good or len(good) < LEAST_GOOD * len(judged):
         faults = "; ".join(f"{shown(v.name)}: {v.fault}" for v in judged if v.case is None)
-        raise UsageError(f"Only {len(good)} of {len(judged)} pairs can be used. {faults[:600]}")
+        raise UsageError(
+            f"Only {len(good)} of {len(judged)} pairs can be used; four in five are needed. {faults[:600]}"
+        )
     return good
 
 

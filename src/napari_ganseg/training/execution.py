@@ -15,7 +15,7 @@ from napari_ganseg.io.holder import Holder
 from napari_ganseg.io.lock import take
 from napari_ganseg.io.names import shown
 from napari_ganseg.models import Model, find_model, save_model
-from napari_ganseg.models.file import SUFFIX
+from napari_ganseg.models.file import name_of
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training import ranks
 from napari_ganseg.training.cases import Case, Verdict, good_cases, is_case, scan_folder, with_values, without_copies
@@ -71,7 +71,7 @@ def set_up(folder: Path, *, is_new: bool = False) -> Execution:
         write_bytes(folder / CASES, (json.dumps(table(verdicts), indent=1) + "\n").encode())
     cases = good_cases(verdicts)
     parent = find_model(job.start) if job.start and not has_state(folder) else None
-    config = config or plan(cases, model_name(job), parent.card if parent else None, job.steps)
+    config = config or plan(cases, name_of(job.out), parent.card if parent else None, job.steps)
     return Execution(folder, job, config if is_decided else as_asked(config, job, parent), cases, verdicts, parent)
 
 
@@ -91,18 +91,20 @@ def read_cases(data: Sequence[str], config: TrainConfig | None) -> list[Verdict]
 
 
 def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    """A row per pair: its name, and why it is left out, if it is."""
-    return [{"name": v.name, "fault": v.fault} for v in verdicts]
+    """A row per pair: its name, why it is left out if it is, and what is odd about it if it is not."""
+    return [{"name": v.name, "fault": v.fault, "remark": remark(v)} for v in verdicts]
 
 
-def model_name(job: Job) -> str:
-    """The name of the model to write."""
-    return Path(job.out).name.removesuffix(SUFFIX)
+def remark(verdict: Verdict) -> str:
+    """What somebody should look at in a pair that is used."""
+    if verdict.case is None or verdict.case.annotation.labels.array.any():
+        return ""
+    return "nothing is labelled in it; it is learnt from as background alone"
 
 
 def as_asked(config: TrainConfig, job: Job, parent: Model | None) -> TrainConfig:
     """The configuration under the name of the file to write, with what the job changes."""
-    card = replace(config.card, name=model_name(job))
+    card = replace(config.card, name=name_of(job.out))
     if parent is not None and parent.sha256:
         card = replace(card, provenance=replace(card.provenance, parent_sha256=parent.sha256))
     config = replace(config, card=card, steps=job.steps or config.steps)

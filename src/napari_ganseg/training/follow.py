@@ -16,12 +16,13 @@ from typing import Literal
 
 import psutil
 
-from napari_ganseg.errors import Cancelled, ComputeError
+from napari_ganseg.errors import Cancelled, ComputeError, GansegError
 from napari_ganseg.io.atomic import write_bytes
 from napari_ganseg.io.holder import holder_of, is_stale
+from napari_ganseg.models.file import name_of
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training.control import FOLLOWED, Word, steer, word_in
-from napari_ganseg.training.files import CASES, CHILD, FAULT, JOB, LOCK, LOG, PROGRESS
+from napari_ganseg.training.files import CASES, CHILD, FAULT, FINISHED, JOB, LOCK, LOG, PROGRESS
 from napari_ganseg.training.job import is_finished, read_job, user_runs
 from napari_ganseg.training.outcome import Outcome, read_outcome
 from napari_ganseg.training.progress import read_progress
@@ -114,10 +115,11 @@ def tail(folder: Path, controls: Controls) -> Generator[Progress, None, Outcome]
     return read_outcome(folder)
 
 
-def read_table(folder: Path) -> list[tuple[str, str]]:
-    """Name and fault of every pair of a run folder; empty before they were read."""
+def read_table(folder: Path) -> list[tuple[str, str, str]]:
+    """Name, fault and remark of every pair of a run folder; empty before they were read."""
     try:
-        return [(str(row["name"]), str(row["fault"])) for row in json.loads((folder / CASES).read_bytes())]
+        rows = json.loads((folder / CASES).read_bytes())
+        return [(str(row["name"]), str(row["fault"]), str(row["remark"])) for row in rows]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -171,15 +173,16 @@ def left_runs(place: Path | None = None) -> list[Left]:
     found = []
     for folder in sorted((p.parent for p in (place or user_runs()).glob(f"*/{JOB}")), key=age_s):
         is_alive = is_running(folder)
-        if is_finished(folder):
+        if (folder / FINISHED).exists():  # also where its model was thrown away since
             continue
         if word_in(folder) == "cancel" and not is_alive:
             forget(folder)
             continue
         steps = [p for p in read_progress(folder)[0] if p.total]
         step, total = (steps[-1].done, steps[-1].total) if steps else (0, 0)
-        name = Path(read_job(folder).out).name.split(".")[0]
-        found.append(Left(folder, name, "running" if is_alive else "interrupted", step, total))
+        with suppress(GansegError):  # a folder that nobody can understand is nobody's training
+            name = name_of(read_job(folder).out)
+            found.append(Left(folder, name, "running" if is_alive else "interrupted", step, total))
     return found
 
 

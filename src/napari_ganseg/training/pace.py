@@ -16,6 +16,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from napari_ganseg.io.atomic import write_bytes
+from napari_ganseg.models.file import name_of
 
 STEPS = 3  # that are timed, after one that warms up
 
@@ -27,7 +28,7 @@ def pace_file() -> Path:
 
 def key(dims: int, start: str, device: str) -> str:
     """What a pace is remembered under."""
-    return f"{Path(start).name.split('.')[0] or 'from scratch'}, {dims}D, {device}"
+    return f"{name_of(start) or 'from scratch'}, {dims}D, {device}"
 
 
 def known_pace(dims: int, start: str, device: str) -> float | None:
@@ -54,7 +55,7 @@ def spare_threads() -> int:
 
 
 def begin_measuring(dims: int, start: str, device: str) -> subprocess.Popen[str]:
-    """Measure in another process, which says the seconds last and remembers them."""
+    """Measure in another process, which remembers what it found."""
     command = [sys.executable, "-W", "ignore", "-m", "napari_ganseg.training.pace", str(dims), start, device]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
 
@@ -65,6 +66,7 @@ def measured(dims: int, start: str, device_name: str) -> float:
 
     from napari_ganseg.inference.device import choose_device
     from napari_ganseg.models import find_model
+    from napari_ganseg.networks import build_generator
     from napari_ganseg.training.config import TrainConfig
     from napari_ganseg.training.planning import card_for_pace
     from napari_ganseg.training.samples import Batch
@@ -75,8 +77,6 @@ def measured(dims: int, start: str, device_name: str) -> float:
     model = find_model(start) if start else None
     config = TrainConfig(card=model.card if model else card_for_pace(dims))
     card, size = config.card, config.batch_size
-    from napari_ganseg.networks import build_generator
-
     generator = build_generator(
         card.arch, dims=card.dims, in_channels=len(card.channels), out_channels=card.out_channels, seed=0
     )
@@ -92,13 +92,11 @@ def measured(dims: int, start: str, device_name: str) -> float:
 
 
 def main(dims: str, start: str = "", device: str = "auto") -> None:
-    """Measure, remember, say."""
+    """Measure and remember."""
     import torch
 
     torch.set_num_threads(spare_threads())
-    seconds = measured(int(dims), start, device)
-    note_pace(int(dims), start, device, seconds)
-    print(f"{seconds:.3f} s a step")
+    note_pace(int(dims), start, device, measured(int(dims), start, device))
 
 
 if __name__ == "__main__":
