@@ -1,0 +1,128 @@
+"""One run: train an arm, measure its last average on calibration and test patients, write one line."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy.arms import configured, shuffled_pairs
+from benchmarks.accuracy.studies import CALIBRATION, LAST, TEST, Study, divided, of_fold
+from benchmarks.record import add_line, described, lines
+from napari_ganseg.inference import segment
+from napari_ganseg.io.lock import Lock, take
+from napari_ganseg.metrics import evaluate
+from napari_ganseg.metrics.scores import Figure
+from napari_ganseg.models import Model
+from napari_ganseg.training import Case, fit
+from napari_ganseg.training.config import TrainConfig
+from napari_ganseg.training.provenance import Place
+
+RECORD = Path("docs/benchmarks/accuracy.jsonl")
+FOLDER = Path("runs/accuracy")
+FIGURES: tuple[Figure, ...] = ("dice", "hd95_mm", "nsd")
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run that is wanted."""
+
+    study: str
+    labels: int
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.study}-{self.labels}-{self.arm.replace(' ', '_')}-{self.seed}"
+
+    def is_line(self, line: Line) -> bool:
+        """Whether a line is of this run."""
+        return (line["study"], line["labels"], line["arm"], line["seed"]) == (
+            self.study, self.labels, self.arm, self.seed,
+        )  # fmt: skip
+
+
+def wanted(study: Study) -> list[Entry]:
+    """Every run of a study: seed by seed, so that a table is soon complete for the first."""
+    return [
+        Entry(study.name, labels, arm, seed)
+        for seed in range(study.seeds)
+        for labels in sorted(study.arms, key=lambda n: n != 8)
+        for arm in study.arms[labels]
+    ]
+
+
+def waiting(studies: Sequence[Study], record: Path = RECORD) -> list[Entry]:
+    """Runs that no line is of."""
+    done = lines(record)
+    return [e for study in studies for e in wanted(study) if not any(e.is_line(line) for line in done)]
+
+
+def claimed(entry: Entry) -> Lock | None:
+    """The right to work on a run; None where another process does."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = take(FOLDER / f"{entry.name}.lock")
+    return lock if isinstance(lock, Lock) else None
+
+
+def carry_out(entry: Entry, study: Study, cases: Sequence[Case], record: Path = RECORD) -> Line:
+    """Train, measure, record; a killed run goes on from its last checkpoint."""
+    labelled, unlabelled = divided(study, cases, entry.labels, entry.seed)
+    config = seeded(configured(study.config, entry.arm), entry, record)
+    folder = FOLDER / entry.name
+    images = [case.image for case in unlabelled] if config.unlabelled.is_used else []
+    place = Place(
+        folder=folder, device="cpu", data=study.folder, command="python -m benchmarks.accuracy --run", unlabelled=images
+    )
+    began = time.process_time()
+    with shuffled_pairs(entry.arm):
+        model = fit([*labelled, *of_fold(study, cases, CALIBRATION)], config, place).result
+    line = line_of(entry, study, cases, model, time.process_time() - began)
+    line |= {"steps": config.steps, "learnt_from": sorted({study.patient(c.name) for c in labelled})}
+    add_line(line, record)
+    shutil.rmtree(folder, ignore_errors=True)
+    return line
+
+
+def seeded(config: TrainConfig, entry: Entry, record: Path) -> TrainConfig:
+    """The configuration of a seed; as many steps more as the costliest arm took longer, where time shall be equal."""
+    config = replace(config, seed=entry.seed)
+    if entry.arm != LAST:
+        return config
+    same = [e for e in lines(record) if (e["study"], e["labels"], e["seed"]) == (entry.study, entry.labels, entry.seed)]
+    plain = next(line["cpu_s"] for line in same if line["arm"] == "supervised")
+    steps = round(config.steps * max(line["cpu_s"] for line in same) / plain)
+    return replace(config, steps=steps, validate_every=steps)
+
+
+def line_of(entry: Entry, study: Study, cases: Sequence[Case], model: Model, cpu_s: float) -> Line:
+    """What is kept of a run."""
+    made = described(model.card)
+    state = model.card.adversary
+    return {
+        "study": entry.study, "labels": entry.labels, "arm": entry.arm, "seed": entry.seed,
+        "cpu_s": round(cpu_s, 1), "parameters": sum(p.numel() for p in model.network.parameters()),
+        "lambda_share": state.lambda_share, "auroc": state.auroc, "gradient_ratio": state.gradient_ratio,
+        "calibration": dict(measured(study, of_fold(study, cases, CALIBRATION), model)),
+        "test": dict(measured(study, of_fold(study, cases, TEST), model)),
+        "data": made["data"], "command": made["command"], "machine": made["machine"], "date": made["date"],
+    }  # fmt: skip
+
+
+def measured(study: Study, cases: Sequence[Case], model: Model) -> Iterator[tuple[str, dict[str, float]]]:
+    """Dice, HD95 in millimetres and surface Dice at 1 mm of each patient: means over images of means over classes."""
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for case in cases:
+        scores = evaluate(segment(case.image, model, device="cpu"), case.annotation.labels, tolerance_mm=1.0)
+        figures = tuple(scores.mean(name) or 0.0 for name in FIGURES)
+        found.setdefault(study.patient(case.name), []).append(figures)
+    for patient, rows in found.items():
+        yield patient, {n: round(float(v), 4) for n, v in zip(FIGURES, np.mean(rows, axis=0), strict=True)}
