@@ -37,7 +37,7 @@ class Goal:
 
 
 GOALS = {
-    "hippocampus-mri": Goal("hippocampus_mri", 0.875),
-    "headneck-ct": Goal("headneck_ct", 0.77, counted=(1, 2, 3, 4, 7), sides=(3, 4)),
-    "heart-lv": Goal("heart_lv_mri_2d", 0.80, patient_until="-IM-"),
+    "hippocampus-mri": Goal("hippocampus_mri", 0.88),
+    "headneck-ct": Goal("headneck_ct", 0.78, counted=(1, 2, 3, 4, 7), sides=(3, 4)),
+    "heart-lv": Goal("heart_lv_mri_2d", 0.87, patient_until="-IM-"),
 }

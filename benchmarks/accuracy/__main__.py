@@ -14,9 +14,10 @@ import time
 import warnings
 from collections.abc import Sequence
 
-from benchmarks.accuracy.runs import carry_out, claimed, waiting
+from benchmarks.accuracy.runs import Entry, carry_out, claimed, waiting
 from benchmarks.accuracy.studies import LAST, all_cases, studies
 from napari_ganseg.errors import GansegError
+from napari_ganseg.io.lock import Lock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,8 @@ def work(chosen: Sequence[str], minutes: float) -> int:
     import torch
 
     torch.set_num_threads(1)
-    end, failed = time.monotonic() + 60 * minutes, set()
+    end = time.monotonic() + 60 * minutes
+    failed: set[Entry] = set()
     while time.monotonic() < end:
         entry, lock = next_entry(chosen, failed)
         if entry is None or lock is None:
@@ -64,7 +66,7 @@ def work(chosen: Sequence[str], minutes: float) -> int:
     return 1 if failed else 0
 
 
-def next_entry(chosen: Sequence[str], failed: set) -> tuple:  # type: ignore[type-arg]
+def next_entry(chosen: Sequence[str], failed: set[Entry]) -> tuple[Entry | None, Lock | None]:
     """The first run that nobody works on, and the lock on it; equal time only once the other arms are done."""
     left = waiting([studies()[name] for name in chosen])
     for entry in left:

@@ -1,0 +1,1 @@
+"""Does adapting to a new scanner help, without a label of it? Fixed transforms stand for scanners."""

@@ -1,0 +1,151 @@
+"""Adapt a model to a new scanner without a label of it: audit, restyle, train, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_ganseg.adaptation.appearance import appearance, seen
+from napari_ganseg.adaptation.audit import Audit, Scans, audit
+from napari_ganseg.adaptation.decision import Decision, decide
+from napari_ganseg.adaptation.lessons import lessons, readable, seen_case
+from napari_ganseg.adaptation.options import Options, configured
+from napari_ganseg.errors import UsageError
+from napari_ganseg.inference.device import choose_device
+from napari_ganseg.models import Model, find_model
+from napari_ganseg.run import Controls, Progress, Run
+from napari_ganseg.training.cases import Case, good_cases, scan_folder
+from napari_ganseg.training.comparison import Trained
+from napari_ganseg.training.loop import training
+from napari_ganseg.training.provenance import Place
+from napari_ganseg.training.split import divide
+from napari_ganseg.volume import Volume
+
+LEAST_SOURCE, LEAST_TARGET = 4, 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """What came of an adaptation.
+
+    Attributes:
+        audit: what was found before.
+        decision: what was found after; None where nothing was trained.
+        model: the adapted one, whether it is better or not; None where nothing was trained.
+    """
+
+    audit: Audit
+    decision: Decision | None = None
+    model: Model | None = None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the adapted model should replace the original."""
+        return self.decision is not None and self.decision.is_accepted
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in a sentence or two."""
+        if self.decision is None:
+            return self.audit.reason
+        d = self.decision
+        figures = (
+            f"Dice {d.imitation_before:.3f} before, {d.imitation_after:.3f} after, on source scans "
+            "that imitate the new ones."
+        )
+        if d.is_accepted:
+            return f"Adapted: {figures}"
+        return f"Not adapted, the original stays: {'; '.join(d.vetoes)}. {figures}"
+
+
+def adapt(
+    model: str | Path | Model,
+    source: Sequence[Case] | str | Path,
+    target: Sequence[Volume],
+    options: Options | None = None,
+    place: Place | None = None,
+) -> Run[Adapted]:
+    """Adapt a model to scans without labels.
+
+    Iterate it for Progress; `.stop()` ends the training early and decides on what there is, `.cancel()` keeps nothing.
+    It assumes that the new scans show patients like the source's: organs of the same shapes and sizes.
+
+    Args:
+        model: a name that `list_models` shows, a file, or a loaded Model.
+        source: labelled cases like those it was trained on, or their folder.
+        target: the new scans, at least two.
+        options: how to train.
+        place: where it runs.
+
+    Raises:
+        UsageError: too few scans, or scans that the model cannot take.
+    """
+    loaded = model if isinstance(model, Model) else find_model(model)
+    card = loaded.card
+    if isinstance(source, str | Path):
+        source = good_cases(scan_folder(source, len(card.channels), card.classes))
+    check(loaded, source, target)
+    cases, options, place = list(source), options or Options(), place or Place()
+    return Run(lambda controls: work(loaded, cases, target, options, place, controls))
+
+
+def check(model: Model, source: Sequence[Case], target: Sequence[Volume]) -> None:
+    """Raise UsageError unless there is enough of the right kind."""
+    if len(source) < LEAST_SOURCE:
+        raise UsageError(
+            f"Adapting {model.card.name} needs {LEAST_SOURCE} or more labelled scans like those it was trained on; "
+            f"{len(source)} came. Without them, label three of the new scans and fine-tune."
+        )
+    if len(target) < LEAST_TARGET:
+        raise UsageError(f"Adapting needs {LEAST_TARGET} or more of the new scans; {len(target)} came.")
+    for volume in (*[case.image for case in source], *target):
+        if (volume.spatial_ndim, volume.channels) != (model.card.dims, len(model.card.channels)):
+            raise UsageError(
+                f"{model.card.name} takes {model.card.dims}D scans with {len(model.card.channels)} channel(s); one is "
+                f"{volume.spatial_ndim}D with {volume.channels}."
+            )
+
+
+def work(
+    model: Model, source: Sequence[Case], target: Sequence[Volume], options: Options, place: Place, controls: Controls
+) -> Generator[Progress, None, Adapted]:
+    """Audit; where it says so, train and decide."""
+    config = configured(model.card, options)
+    device = str(choose_device(place.device))
+    yield Progress(0, config.steps, f"looking at {len(source)} source scans and {len(target)} new ones")
+    scans = looked_at(model, source, target)
+    found = yield from audit(model, scans, device, controls)
+    if found.verdict != "adapt":
+        return Adapted(found)
+    learnt, judged = divide(scans.source, config.split)
+    taught = taught_cases(learnt, scans, model, options)
+    held_out = [replace(case, image=readable(case.image, model.card.preprocessing.intensity())) for case in judged]
+    where = replace(place, parent=model, unlabelled=tuple(target))
+    trained = yield from training([*taught, *held_out], config, where)(controls)
+    yield Progress(config.steps, config.steps, "deciding without labels")
+    names = {case.name for case in judged}
+    places = [i for i, case in enumerate(scans.source) if case.name in names]
+    decision = decide(model, trained.model, scans, places, source_dice(trained), device, controls)
+    return Adapted(found, decision, trained.model)
+
+
+def looked_at(model: Model, source: Sequence[Case], target: Sequence[Volume]) -> Scans:
+    """What every scan looks like."""
+    cases = [seen_case(case, model.card) for case in source]
+    new = [seen(volume, model.card) for volume in target]
+    is_shaded = model.card.preprocessing.kind == "z_score"
+    own, theirs = ([appearance(v, is_shaded=is_shaded) for v in each] for each in ([c.image for c in cases], new))
+    return Scans(source, cases, target, own, theirs)
+
+
+def taught_cases(learnt: Sequence[Case], scans: Scans, model: Model, options: Options) -> list[Case]:
+    """What the training learns from."""
+    if options.restyle:
+        return lessons(learnt, scans.target_looks, model.card, options.seed)
+    return [replace(case, image=readable(case.image, model.card.preprocessing.intensity())) for case in learnt]
+
+
+def source_dice(trained: Trained) -> tuple[float, float]:
+    """On the held-out source scans, before and after."""
+    return (trained.before.dice if trained.before else 0.0), trained.after.dice

@@ -1,0 +1,62 @@
+"""How an adaptation trains: few steps from the original, at a tenth of the usual learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from napari_ganseg.adaptation.lessons import COPY
+from napari_ganseg.models import Card
+from napari_ganseg.models.card import Adversary, Provenance
+from napari_ganseg.training.config import Augmentation, Split, TrainConfig, Unlabelled
+from napari_ganseg.training.planning import sides_in
+
+BATCH = {2: 8, 3: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What decides an adaptation, together with the scans.
+
+    Attributes:
+        name: of the adapted model; empty for the original's with "-adapted".
+        steps: updates of the generator.
+        restyle: whether source scans are restyled; without, only what is without labels can adapt.
+        consistency: weight of the mean teacher on the new scans; 0 is off.
+        adversary: weight of the discriminator that compares soft maps of new and restyled scans; 0 is off.
+        validation: folds of the source scans that judge and are not learnt from.
+        patient_until: what stands before this in a file name is the patient.
+    """
+
+    name: str = ""
+    steps: int = 400
+    restyle: bool = True
+    consistency: float = 0.3
+    adversary: float = 0.0
+    learning_rate: float = 1e-4
+    seed: int = 0
+    validation: tuple[int, ...] = (1,)
+    patient_until: str = ""
+
+
+def configured(card: Card, options: Options) -> TrainConfig:
+    """The training's configuration; its last average counts, no checkpoint is picked."""
+    name = options.name or f"{card.name}-adapted"
+    fresh = replace(card, name=name, provenance=Provenance(), adversary=Adversary(), probe=None)
+    return TrainConfig(
+        card=fresh,
+        steps=options.steps,
+        batch_size=BATCH[card.dims],
+        learning_rate=options.learning_rate,
+        validate_every=options.steps,
+        tolerance=1.0,
+        seed=options.seed,
+        split=Split((), options.validation, options.patient_until or COPY),
+        augmentation=augmentation(card),
+        unlabelled=Unlabelled(consistency=options.consistency, adversary=options.adversary),
+    )
+
+
+def augmentation(card: Card) -> Augmentation:
+    """The usual one; MRI also with bias fields."""
+    sides = sides_in(card.classes) if card.dims == 3 else ()
+    return Augmentation(sides=sides, bias=0.3 if card.modality == "MR" else 0.0, low_resolution=0.1)
