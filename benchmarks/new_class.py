@@ -32,12 +32,14 @@ from napari_ganseg.training import Case, fit, plan
 from napari_ganseg.training.cases import check_pair
 from napari_ganseg.training.config import config_from_json, config_to_json, fold_of
 from napari_ganseg.training.partial import missing_classes
+from napari_ganseg.training.provenance import Place
 
 VALUE, STEPS = 1, 1500  # of the brainstem; of the parent's training
 FOLDER, RECIPE = Path("runs/new_class"), Path("benchmarks/recipes/headneck-ct.json")
 PARENT = FOLDER / f"headneck-no-brainstem{SUFFIX}"
 DATA = ("headneck_ct", "headneck_ct_partial")
 SCRATCH_RATE = 1e-3
+STARTS = ("from the parent, headneck-no-brainstem", "from scratch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +60,14 @@ def compare(cases: Sequence[Case], parent: Model, steps: int) -> bool:
     """Train both for so many steps, and print what they reached."""
     config = plan(cases, "headneck-ct", parent.card, steps)
     config = replace(config, patience=0, seed=20261120)
-    further = fit(cases, config, start=parent).result
-    fresh = fit(cases, replace(config, learning_rate=SCRATCH_RATE)).result
+    command = f"python -m benchmarks.new_class --steps {steps}"
+    places = [Place(data=f"{DATA[0]}: three complete cases of fold 1, {how}", command=command) for how in STARTS]
+    further = fit(cases, config, places[0], start=parent).result
+    fresh = fit(cases, replace(config, learning_rate=SCRATCH_RATE), places[1]).result
     mine, theirs = (brainstem(model) for model in (further, fresh))
     print(f"{steps} steps: brainstem {mine:.3f} from the parent, {theirs:.3f} from scratch (12 held-out patients)")
-    for model in (further, fresh):
-        add_line(described(model.card) | {"benchmark": "new_class", "brainstem": round(brainstem(model), 4)})
+    for model, dice in ((further, mine), (fresh, theirs)):
+        add_line(described(model.card) | {"benchmark": "new_class", "brainstem": round(dice, 4)})
     return mine > theirs
 
 
