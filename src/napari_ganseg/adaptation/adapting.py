@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_ganseg.adaptation.appearance import appearance, seen
 from napari_ganseg.adaptation.audit import Audit, Scans, audit
 from napari_ganseg.adaptation.decision import Decision, decide
-from napari_ganseg.adaptation.lessons import lessons, readable, seen_case
+from napari_ganseg.adaptation.lessons import as_it_is, lessons, seen_case
 from napari_ganseg.adaptation.options import Options, configured
 from napari_ganseg.errors import UsageError
 from napari_ganseg.inference.device import choose_device
@@ -18,6 +18,7 @@ from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training.cases import Case, good_cases, scan_folder
 from napari_ganseg.training.comparison import Trained
 from napari_ganseg.training.loop import training
+from napari_ganseg.training.progress import noted
 from napari_ganseg.training.provenance import Place
 from napari_ganseg.training.split import divide
 from napari_ganseg.volume import Volume
@@ -113,21 +114,34 @@ def work(
     """Audit; where it says so, train and decide."""
     config = configured(model.card, options)
     device = str(choose_device(place.device))
-    yield Progress(0, config.steps, f"looking at {len(source)} source scans and {len(target)} new ones")
-    scans = looked_at(model, source, target)
-    found = yield from audit(model, scans, device, controls)
+    scans, found = yield from noted(audited(model, source, target, config.steps, device, controls), place.folder)
     if found.verdict != "adapt":
         return Adapted(found)
     learnt, judged = divide(scans.source, config.split)
-    taught = taught_cases(learnt, scans, model, options)
-    held_out = [replace(case, image=readable(case.image, model.card.preprocessing.intensity())) for case in judged]
+    taught = [*taught_cases(learnt, scans, model, options), *[as_it_is(case, model.card) for case in judged]]
     where = replace(place, parent=model, unlabelled=tuple(target))
-    trained = yield from training([*taught, *held_out], config, where)(controls)
-    yield Progress(config.steps, config.steps, "deciding without labels")
+    trained = yield from training(taught, config, where)(controls)
+    decision = yield from noted(decided(model, trained, scans, judged, device, controls), place.folder)
+    return Adapted(found, decision, trained.model)
+
+
+def audited(
+    model: Model, source: Sequence[Case], target: Sequence[Volume], steps: int, device: str, controls: Controls
+) -> Generator[Progress, None, tuple[Scans, Audit]]:
+    """What the scans look like, and what follows from it."""
+    yield Progress(0, steps, f"looking at {len(source)} source scans and {len(target)} new ones")
+    scans = looked_at(model, source, target)
+    return scans, (yield from audit(model, scans, device, controls))
+
+
+def decided(
+    model: Model, trained: Trained, scans: Scans, judged: Sequence[Case], device: str, controls: Controls
+) -> Generator[Progress, None, Decision]:
+    """Compare both models where no training looked."""
+    yield Progress(0, 0, "deciding without labels")
     names = {case.name for case in judged}
     places = [i for i, case in enumerate(scans.source) if case.name in names]
-    decision = decide(model, trained.model, scans, places, source_dice(trained), device, controls)
-    return Adapted(found, decision, trained.model)
+    return decide(model, trained.model, scans, places, source_dice(trained), device, controls)
 
 
 def looked_at(model: Model, source: Sequence[Case], target: Sequence[Volume]) -> Scans:
@@ -143,7 +157,7 @@ def taught_cases(learnt: Sequence[Case], scans: Scans, model: Model, options: Op
     """What the training learns from."""
     if options.restyle:
         return lessons(learnt, scans.target_looks, model.card, options.seed)
-    return [replace(case, image=readable(case.image, model.card.preprocessing.intensity())) for case in learnt]
+    return [as_it_is(case, model.card) for case in learnt]
 
 
 def source_dice(trained: Trained) -> tuple[float, float]:

@@ -14,7 +14,8 @@ from napari_ganseg.adaptation.lessons import imitating
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls
 from napari_ganseg.training.cases import Case
-from napari_ganseg.training.validation import case_dice
+from napari_ganseg.training.outcome import ClassDice
+from napari_ganseg.training.validation import Validation, class_dices, summed_up
 
 MOST_LOSS = 0.01  # Dice on held-out source scans
 MOST_UNSTEADY = 0.01  # Dice between views of the new scans
@@ -34,6 +35,7 @@ class Decision:
         steady_before, steady_after: Dice between views of the new scans.
         agreement: mean Dice between what both models find in the new scans.
         vetoes: what speaks against it, in words.
+        classes: Dice on the imitations, class by class.
     """
 
     imitation_before: float
@@ -46,6 +48,7 @@ class Decision:
     steady_after: float
     agreement: float
     vetoes: tuple[str, ...]
+    classes: tuple[ClassDice, ...]
 
     @property
     def is_accepted(self) -> bool:
@@ -64,8 +67,8 @@ def decide(
         source_dice: on them as they are, before and after.
     """
     cases = imitations(scans, spread(judged, JUDGED_BY), before)
-    pairs = [[dice_of(model, case, device, controls) for model in (before, after)] for case in cases]
-    dices = np.array([pair for pair in pairs if None not in pair], dtype=np.float64)
+    per_class = [[dices_of(model, case, device, controls) for case in cases] for model in (before, after)]
+    dices = np.array([[np.mean(list(d.values())) for d in pair] for pair in zip(*per_class, strict=True) if all(pair)])
     low, high = interval(dices[:, 1] - dices[:, 0])
     target = spread(scans.target, LOOKED_AT)
     trials = [[trial(model, volume, device, controls) for volume in target] for model in (before, after)]
@@ -80,8 +83,9 @@ def decide(
     )  # fmt: skip
     imitation = (mean(list(dices[:, 0])), mean(list(dices[:, 1])))
     return Decision(
-        *imitation, low, high, rounded(source_dice[0]), rounded(source_dice[1]), steady[0], steady[1], agreement, vetoes
-    )
+        *imitation, low, high, rounded(source_dice[0]), rounded(source_dice[1]), steady[0], steady[1], agreement,
+        vetoes, class_dices_in(before, *map(summed_up, per_class)),
+    )  # fmt: skip
 
 
 def imitations(scans: Scans, judged: Sequence[int], model: Model) -> list[Case]:
@@ -94,9 +98,15 @@ def imitations(scans: Scans, judged: Sequence[int], model: Model) -> list[Case]:
     ]
 
 
-def dice_of(model: Model, case: Case, device: str, controls: Controls) -> float | None:
-    """Mean Dice of a case."""
-    return case_dice(found(case.image, model, device, controls), case.annotation)
+def dices_of(model: Model, case: Case, device: str, controls: Controls) -> dict[int, float]:
+    """Dice per class of a case; empty where neither model nor truth holds any."""
+    return class_dices(found(case.image, model, device, controls), case.annotation)
+
+
+def class_dices_in(model: Model, before: Validation, after: Validation) -> tuple[ClassDice, ...]:
+    """Every class of the model before and after."""
+    pairs = [(c, before.per_class.get(c.value), after.per_class.get(c.value)) for c in model.card.classes]
+    return tuple(ClassDice(c.value, c.name, one and rounded(one), two and rounded(two)) for c, one, two in pairs)
 
 
 def interval(differences: Doubles) -> tuple[float, float]:

@@ -41,6 +41,16 @@ def readable(volume: Volume, intensity: Intensity) -> Volume:
     return volume
 
 
+def as_it_is(case: Case, card: Card) -> Case:
+    """A case with its own look, ready for the model.
+
+    Args:
+        case: as `seen_case` makes it.
+        card: of the model.
+    """
+    return replace(case, image=readable(case.image, card.preprocessing.intensity()))
+
+
 def with_look(case: Case, other: Appearance, strength: float, rng: np.random.Generator, card: Card) -> Case:
     """A case restyled, ready for the model; what it shows and its labels stay.
 
@@ -71,7 +81,7 @@ def lessons(cases: Sequence[Case], looks: Sequence[Appearance], card: Card, seed
         seed: decides looks, strengths and noise.
     """
     rng = np.random.default_rng([seed, 104_729])
-    made = [replace(case, image=readable(case.image, card.preprocessing.intensity())) for case in cases]
+    made = [as_it_is(case, card) for case in cases]
     for number in range(2, 2 + copies(cases)):
         for case in cases:
             other, strength = looks[int(rng.integers(len(looks)))], rng.uniform(*STRENGTHS)

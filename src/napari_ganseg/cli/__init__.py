@@ -1,4 +1,4 @@
-"""The command `napari-ganseg`: segment, evaluate, train, models and doctor, without napari."""
+"""The command `napari-ganseg`: segment, evaluate, train, adapt, models and doctor, without napari."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from napari_ganseg import __version__
-from napari_ganseg.cli import doctor, evaluate, models, segment, train
+from napari_ganseg.cli import adapt, doctor, evaluate, models, segment, train
 from napari_ganseg.errors import GansegError, UsageError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -47,6 +47,6 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"napari-ganseg {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (segment, evaluate, train, models, doctor):
+    for command in (segment, evaluate, train, adapt, models, doctor):
         command.add(commands)
     return top

@@ -80,7 +80,7 @@ def run_in(folder: Path, is_new: bool, options: argparse.Namespace) -> int:
     job = read_job(folder)
     name_to_write(Path(job.out))
     if not is_new and is_finished(folder):
-        print(f"{folder} is finished; its model is {job.out}")
+        print(f"{folder} is finished; its model, if it made one, is {job.out}")
         return 0
     print(f"training in {folder}", file=sys.stderr)
     try:
@@ -93,8 +93,16 @@ def run_in(folder: Path, is_new: bool, options: argparse.Namespace) -> int:
 
         note_fault(folder, str(error) if isinstance(error, GansegError) else f"{type(error).__name__}: {error}")
         raise
-    print(f"wrote {outcome.model}; validation Dice {in_words(outcome.after)}. {outcome.verdict}")
+    print(said(outcome))
     return 0
+
+
+def said(outcome: Outcome) -> str:
+    """The last line."""
+    if not outcome.model:
+        return outcome.verdict
+    dice = "" if outcome.held_out in outcome.verdict else f"validation Dice {in_words(outcome.after)}. "
+    return f"wrote {outcome.model}; {dice}{outcome.verdict}"
 
 
 def run_folder(options: argparse.Namespace) -> tuple[Path, bool]:
@@ -150,7 +158,12 @@ def trained(folder: Path, options: argparse.Namespace, is_new: bool) -> Outcome:
     from napari_ganseg.training.board import Board
     from napari_ganseg.training.control import steered
     from napari_ganseg.training.execution import execute, remark, set_up
+    from napari_ganseg.training.job import read_job
 
+    if read_job(folder).targets:
+        from napari_ganseg.cli.adapt import adapted
+
+        return adapted(folder, options)
     execution = set_up(folder, is_new=is_new)
     if options.device:
         execution = replace(execution, job=replace(execution.job, device=options.device))

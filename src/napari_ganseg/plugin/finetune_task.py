@@ -118,8 +118,8 @@ def make_folder(task: FineTune) -> Path:
     user_models().mkdir(parents=True, exist_ok=True)
     job = Job(
         tuple(data), str(user_models() / f"{task.name}{SUFFIX}"), task.start, tuple(map(str, task.unlabelled)),
-        str(folder / "asked.json") if task.config else "", task.steps, only_better=True, device=task.device,
-        threads=task.threads, command="Fine-tune in napari",
+        config=str(folder / "asked.json") if task.config else "", steps=task.steps, only_better=True,
+        device=task.device, threads=task.threads, command="Fine-tune in napari",
     )  # fmt: skip
     write_job(folder, job)
     return folder

@@ -129,7 +129,8 @@ def work(execution: Execution, may_download: bool, controls: Controls) -> Genera
     folder, job = execution.folder, execution.job
     place = Place(
         folder, job.device, ", ".join(Path(d).name for d in job.data), job.command, execution.parent,
-        "" if has_state(folder) else job.encoder_weights, may_download, read_unlabelled(execution),
+        "" if has_state(folder) else job.encoder_weights, may_download,
+        read_unlabelled(job.unlabelled, len(execution.config.card.channels)),
     )  # fmt: skip
     with locked(folder) if ranks.is_first() else nullcontext():
         trained = yield from training(execution.cases, execution.config, place)(controls)
@@ -150,17 +151,17 @@ def written(trained: Trained, folder: Path, job: Job) -> Outcome:
     return outcome
 
 
-def read_unlabelled(execution: Execution) -> list[Volume]:
-    """The images without labels that the job names.
+def read_unlabelled(places: Sequence[str], channels: int) -> list[Volume]:
+    """Scans without labels: files, or all that folders hold.
 
     Raises:
         UsageError: a folder holds none. FileError: one cannot be read; the message names it.
     """
-    channels, volumes = len(execution.config.card.channels), []
-    for folder in execution.job.unlabelled:
-        paths = sorted(p for p in Path(folder).glob("*") if is_case(p.name))
+    volumes = []
+    for place in map(Path, places):
+        paths = sorted(p for p in place.glob("*") if is_case(p.name)) if place.is_dir() else [place]
         if not paths:
-            raise UsageError(f"There are no NIfTI files or pictures in {shown(folder)}.")
+            raise UsageError(f"There are no NIfTI files or pictures in {shown(place)}.")
         volumes += [read(path, channels=channels > 1 or None) for path in paths]
     return volumes
 

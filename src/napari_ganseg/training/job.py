@@ -28,6 +28,7 @@ class Job:
         out: the model file to write.
         start: a model to start from, by name or file; empty for fresh weights.
         unlabelled: folders of scans without labels that join in.
+        targets: scans, or folders of them, that `start` shall be adapted to; `data` are then scans like its own.
         config: a configuration file; empty to plan one from the data.
         steps, adversary: instead of the configuration's, where given.
         only_better: write the model beside its checkpoints instead of to `out` where it is no better than `start`.
@@ -40,6 +41,7 @@ class Job:
     out: Words
     start: Words = ""
     unlabelled: tuple[Words, ...] = ()
+    targets: tuple[Words, ...] = ()
     config: Words = ""
     steps: Annotated[int, Field(ge=0)] = 0
     adversary: Annotated[float, Field(ge=0, le=10)] | None = None
@@ -86,18 +88,22 @@ def read_job(folder: Path) -> Job:
         raise UsageError(f"{JOB} in {shown(folder)} is not valid: {where}: {first['msg']}.") from error
 
 
-def finish(folder: Path, model: Path) -> None:
-    """Note that a run folder's model is written; a folder that nobody chose gives the room of its checkpoints back."""
-    write_bytes(folder / FINISHED, (json.dumps({"model": str(model.absolute())}) + "\n").encode())
+def finish(folder: Path, model: Path | None) -> None:
+    """Note that a run folder's model is written, or that there is none to write; a folder that nobody chose gives the
+    room of its checkpoints back.
+    """
+    path = str(model.absolute()) if model else None
+    write_bytes(folder / FINISHED, (json.dumps({"model": path}) + "\n").encode())
     if folder.parent == user_runs():
         for name in (LAST, PREVIOUS):
             (folder / name).unlink(missing_ok=True)
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run folder's model was written and is still there."""
+    """Whether a run folder's model was written and is still there, or it ended without one."""
     try:
-        return Path(json.loads((folder / FINISHED).read_bytes())["model"]).is_file()
+        path = json.loads((folder / FINISHED).read_bytes())["model"]
+        return path is None or Path(path).is_file()
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -38,14 +38,14 @@ class Outcome:
     """The end of a training.
 
     Attributes:
-        model: path of the new model's file.
+        model: path of the new model's file; empty where none was made, since nothing had to be adapted.
         parent: name of the model it started from; empty for a training from scratch.
         held_out: what it was measured on, in words: "2 of 6 cases", "slices 31 to 40 of scan.nii.gz".
         classes: before and after, class by class.
         before, after: means over the classes that both could be measured on; `before` is None without a parent.
         is_better: whether the new model is worth taking; without a parent always.
         verdict: the same in a sentence.
-        kept: what came along from the parent, in words.
+        kept: what came along from the parent, or what an adaptation found before it trained, in words.
     """
 
     model: str
