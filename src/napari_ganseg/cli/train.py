@@ -93,15 +93,15 @@ def run_in(folder: Path, is_new: bool, options: argparse.Namespace) -> int:
 
         note_fault(folder, str(error) if isinstance(error, GansegError) else f"{type(error).__name__}: {error}")
         raise
-    print(said(outcome))
+    print(said(outcome, is_adapted=bool(job.targets)))
     return 0
 
 
-def said(outcome: Outcome) -> str:
+def said(outcome: Outcome, *, is_adapted: bool) -> str:
     """The last line."""
     if not outcome.model:
         return outcome.verdict
-    dice = "" if outcome.held_out in outcome.verdict else f"validation Dice {in_words(outcome.after)}. "
+    dice = "" if is_adapted else f"validation Dice {in_words(outcome.after)}. "
     return f"wrote {outcome.model}; {dice}{outcome.verdict}"
 
 
