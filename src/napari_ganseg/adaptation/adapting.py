@@ -13,10 +13,13 @@ from napari_ganseg.adaptation.lessons import as_it_is, lessons, seen_case
 from napari_ganseg.adaptation.options import Options, configured
 from napari_ganseg.errors import UsageError
 from napari_ganseg.inference.device import choose_device
-from napari_ganseg.models import Model, find_model
+from napari_ganseg.inference.domain import LEAST_3D, check_fit
+from napari_ganseg.io.names import shown
+from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.training.cases import Case, good_cases, scan_folder
+from napari_ganseg.training.cases import Case, check_cases, good_cases, scan_folder
 from napari_ganseg.training.comparison import Trained
+from napari_ganseg.training.config import Split
 from napari_ganseg.training.loop import training
 from napari_ganseg.training.progress import noted
 from napari_ganseg.training.provenance import Place
@@ -24,6 +27,7 @@ from napari_ganseg.training.split import divide
 from napari_ganseg.volume import Volume
 
 LEAST_SOURCE, LEAST_TARGET = 4, 2
+MOVED = "+"  # before the name of a case that learns although its name says that it judges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +89,7 @@ def adapt(
     loaded = model if isinstance(model, Model) else find_model(model)
     card = loaded.card
     if isinstance(source, str | Path):
-        source = good_cases(scan_folder(source, len(card.channels), card.classes))
+        source = good_cases(scan_folder(source, len(card.channels), card.classes), [c.value for c in card.classes])
     check(loaded, source, target)
     cases, options, place = list(source), options or Options(), place or Place()
     return Run(lambda controls: work(loaded, cases, target, options, place, controls))
@@ -106,6 +110,23 @@ def check(model: Model, source: Sequence[Case], target: Sequence[Volume]) -> Non
                 f"{model.card.name} takes {model.card.dims}D scans with {len(model.card.channels)} channel(s); one is "
                 f"{volume.spatial_ndim}D with {volume.channels}."
             )
+        check_fit(volume, model.card)
+    for case in source:
+        check_size(case, model.card)
+    check_cases(source, model.card)
+    if not any(case.annotation.labels.array.any() for case in source):
+        raise UsageError(f"Nothing is labelled in the source scans; {model.card.name} can learn nothing from them.")
+
+
+def check_size(case: Case, card: Card) -> None:
+    """Raise UsageError where a source scan is too thin once it is at the model's spacing, as restyled ones are."""
+    image = case.image
+    least = min(round(n * s / wanted) for n, s, wanted in zip(image.shape, image.spacing_mm, card.spacing, strict=True))
+    if card.dims == 3 and least < LEAST_3D:
+        raise UsageError(
+            f"{shown(case.name)} has only {least} voxel(s) along an axis at {card.name}'s spacing; {LEAST_3D} are "
+            "needed. Leave it out."
+        )
 
 
 def work(
@@ -118,7 +139,8 @@ def work(
     if found.verdict != "adapt":
         return Adapted(found)
     learnt, judged = divide(scans.source, config.split)
-    taught = [*taught_cases(learnt, scans, model, options), *[as_it_is(case, model.card) for case in judged]]
+    lessons_alone = [learning(case, config.split) for case in taught_cases(learnt, scans, model, options)]
+    taught = [*lessons_alone, *[as_it_is(case, model.card) for case in judged]]
     where = replace(place, parent=model, unlabelled=tuple(target))
     trained = yield from training(taught, config, where)(controls)
     decision = yield from noted(decided(model, trained, scans, judged, device, controls), place.folder)
@@ -158,6 +180,12 @@ def taught_cases(learnt: Sequence[Case], scans: Scans, model: Model, options: Op
     if options.restyle:
         return lessons(learnt, scans.target_looks, model.card, options.seed)
     return [as_it_is(case, model.card) for case in learnt]
+
+
+def learning(case: Case, split: Split) -> Case:
+    """A case under a name whose fold learns: of few cases `divide` moves some over, and the training divides again."""
+    names = [MOVED * count + case.name for count in range(30)]
+    return replace(case, name=next((n for n in names if split.fold_of(n) not in split.validation), case.name))
 
 
 def source_dice(trained: Trained) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from napari_ganseg.inference.domain import finite
 from napari_ganseg.inference.engine import Settings, segmentation
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model
@@ -33,6 +34,7 @@ def overlap(one: LabelMap, other: LabelMap) -> float:
 
 def consistency(volume: Volume, labels: LabelMap, model: Model, device: str, controls: Controls) -> float:
     """Mean Dice between what is found in a scan and in three views of it: noisier, softer, moved by three voxels."""
+    volume = finite(volume)
     scores = [overlap(found(view(volume), model, device, controls), labels) for view in (noisier, softer)]
     moved = found(rolled(volume, MOVED), model, device, controls)
     scores.append(overlap(labels_rolled(moved, -MOVED), labels))

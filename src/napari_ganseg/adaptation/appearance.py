@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+from scipy.stats import spearmanr
 
 from napari_ganseg import grid
 from napari_ganseg.inference.domain import finite
@@ -22,7 +23,8 @@ QUANTILES, BANDS = 101, 12
 SMOOTH = 1.0  # voxels: grey values are counted where noise does not broaden them
 LARGEST = 160  # voxels along an axis that are looked at
 FLOOR = 1e-6  # of a spectrum whose variance is 1
-STRIDE = 7  # of the voxels that a shading is fitted to
+COARSE = 1.5  # voxels: a polarity is that of shapes, not of noise
+STRIDE = 7  # of the voxels that a shading or polarity is found from
 MAD = 0.6745  # median of |x| of a normal distribution
 
 
@@ -36,12 +38,15 @@ class Appearance:
         noise: (channels,) standard deviation of what differs from voxel to voxel.
         shading: (channels, terms) of a polynomial of second degree over the whole image; zeros where grey values have
             an absolute meaning, as in CT, whose smooth part is the body itself.
+        polarity: rank correlation of grey values with how steep they are, -1 to 1: bright tissue on dark air is above
+            zero, and no rising curve of greys changes the sign; inverted contrast does.
     """
 
     quantiles: Doubles
     power: Doubles
     noise: Doubles
     shading: Doubles
+    polarity: float
 
     @property
     def softness(self) -> float:
@@ -70,6 +75,7 @@ def appearance(volume: Volume, *, is_shaded: bool = True) -> Appearance:
         np.array([power(c) for c in channels]),
         np.array([noise(c) for c in channels]),
         np.array([shading(c) * is_shaded for c in whole]),
+        float(np.mean([polarity(c) for c in channels])),
     )
 
 
@@ -116,18 +122,25 @@ def power(array: Floats) -> Doubles:
 
 def shading(array: Floats) -> Doubles:
     """(terms,) the least-squares polynomial of second degree, without its constant."""
-    terms = polynomial(array.shape)
-    flat = terms.reshape(len(terms), -1)[:, ::STRIDE].T
+    flat = np.stack([np.broadcast_to(t, array.shape).reshape(-1)[::STRIDE] for t in polynomial(array.shape)], axis=1)
     values = array.reshape(-1)[::STRIDE].astype(np.float64)
     return np.asarray(np.linalg.lstsq(np.c_[flat, np.ones(len(flat))], values, rcond=None)[0][:-1])
 
 
+def polarity(array: Floats) -> float:
+    """Whether bright or dark is where something is; 0 in an image without contrast."""
+    greys = gaussian_filter(array, COARSE, mode="nearest").ravel()[::STRIDE]
+    steep = gaussian_gradient_magnitude(array, COARSE, mode="nearest").ravel()[::STRIDE]
+    if np.ptp(greys) == 0 or np.ptp(steep) == 0:
+        return 0.0
+    return float(spearmanr(greys, steep).statistic)
+
+
 @functools.lru_cache(maxsize=4)
-def polynomial(shape: tuple[int, ...]) -> Floats:
-    """(terms, ...) products of at most two coordinates, each from -1 to 1 over the image."""
-    axes = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing="ij")
-    squares = [a * b for a, b in itertools.combinations_with_replacement(axes, 2)]
-    return np.stack([*axes, *squares])
+def polynomial(shape: tuple[int, ...]) -> tuple[Floats, ...]:
+    """Products of at most two coordinates, each from -1 to 1 over the image; of length 1 along the other axes."""
+    axes = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing="ij", sparse=True)
+    return (*axes, *[a * b for a, b in itertools.combinations_with_replacement(axes, 2)])
 
 
 def frequencies(shape: Sequence[int]) -> Doubles:

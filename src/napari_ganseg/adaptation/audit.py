@@ -11,7 +11,7 @@ import numpy as np
 from napari_ganseg.adaptation.agreement import consistency, found, volumes
 from napari_ganseg.adaptation.appearance import Appearance, Doubles
 from napari_ganseg.adaptation.lessons import with_look
-from napari_ganseg.models import Model
+from napari_ganseg.models import Card, Model
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.validation import case_dice
@@ -26,6 +26,7 @@ FALLING = 0.5  # Dice between views below which a model guesses
 UNEXPLAINED = 0.12  # Dice between views that restyled source scans keep and the new ones lose
 WITHIN = (0.3, 3.0)  # of the smallest and the largest volume in source scans
 MOSTLY = 0.5
+CLEAR = 0.3  # rank correlation
 SEED = 71
 
 Verdict = Literal["nothing to adapt", "adapt", "too far"]
@@ -57,6 +58,8 @@ class Audit:
         steady_source, steady_target, steady_restyled: Dice between views: of source scans, of new ones, and of source
             scans restyled to look like the new ones.
         dice_source, dice_restyled: against the labels of the source scans, as they are and restyled.
+        dice_alike: the same of source scans restyled to look like one another: what restyling alone costs.
+        polarity_source, polarity_target: medians; bright is where something is, or dark.
         odd_volumes: share of new scans with a class much smaller or larger than in any source scan that was tried.
         verdict, reason: what follows from it.
     """
@@ -69,6 +72,9 @@ class Audit:
     steady_restyled: float
     dice_source: float
     dice_restyled: float
+    dice_alike: float
+    polarity_source: float
+    polarity_target: float
     odd_volumes: float
     verdict: Verdict
     reason: str
@@ -83,18 +89,32 @@ def audit(model: Model, scans: Scans, device: str, controls: Controls) -> Genera
     own = [trial(model, scans.raw[i].image, device, controls) for i in tried]
     theirs = [trial(model, volume, device, controls) for volume in spread(scans.target, LOOKED_AT)]
     yield Progress(0, 0, "trying it on restyled scans")
-    rng, looks = np.random.default_rng(SEED), scans.target_looks
-    cases = [with_look(scans.source[i], looks[int(rng.integers(len(looks)))], 1.0, rng, model.card) for i in tried]
+    cases, alike = ([dressed(scans, i, looks, model.card) for i in tried] for looks in both(scans))
     imitations = [trial(model, case.image, device, controls) for case in cases]
+    controls_of_it = [found(case.image, model, device, controls) for case in alike]
     figures = {
         "steady_source": mean([t.steady for t in own]),
         "steady_target": mean([t.steady for t in theirs]),
         "steady_restyled": mean([t.steady for t in imitations]),
-        "dice_source": mean_dice(own, [scans.raw[i] for i in tried]),
-        "dice_restyled": mean_dice(imitations, cases),
+        "dice_source": mean_dice([t.labels for t in own], [scans.raw[i] for i in tried]),
+        "dice_restyled": mean_dice([t.labels for t in imitations], cases),
+        "dice_alike": mean_dice(controls_of_it, alike),
+        "polarity_source": median([a.polarity for a in scans.source_looks]),
+        "polarity_target": median([a.polarity for a in scans.target_looks]),
         "odd_volumes": odd_volumes(own, theirs, [c.value for c in model.card.classes]),
     }
     return judged(strange, figures)
+
+
+def both(scans: Scans) -> tuple[Sequence[Appearance], Sequence[Appearance]]:
+    """Looks of the new scans, and of the source's own."""
+    return scans.target_looks, scans.source_looks
+
+
+def dressed(scans: Scans, number: int, looks: Sequence[Appearance], card: Card) -> Case:
+    """A source scan that looks like one of some others, chosen at random but always the same one."""
+    rng = np.random.default_rng([SEED, number])
+    return with_look(scans.source[number], looks[int(rng.integers(len(looks)))], 1.0, rng, card)
 
 
 def unusual(source: Sequence[Appearance], target: Sequence[Appearance]) -> dict[str, float]:
@@ -149,9 +169,14 @@ def mean(numbers: Sequence[float]) -> float:
     return round(float(np.mean(numbers)), 4)
 
 
-def mean_dice(trials: Sequence[Trial], cases: Sequence[Case]) -> float:
+def median(numbers: Sequence[float]) -> float:
+    """Four digits, too."""
+    return round(float(np.median(numbers)), 4)
+
+
+def mean_dice(maps: Sequence[LabelMap], cases: Sequence[Case]) -> float:
     """Over the cases in which somebody contoured something."""
-    dices = [case_dice(t.labels, case.annotation) for t, case in zip(trials, cases, strict=True)]
+    dices = [case_dice(labels, case.annotation) for labels, case in zip(maps, cases, strict=True)]
     return mean([dice for dice in dices if dice is not None] or [0.0])
 
 
@@ -166,8 +191,13 @@ def judged(strange: dict[str, float], figures: dict[str, float]) -> Audit:
     """The verdict and its reason."""
     lost = figures["steady_source"] - figures["steady_target"]
     unexplained = figures["steady_restyled"] - figures["steady_target"]
-    harm = figures["dice_source"] - figures["dice_restyled"]
-    far = figures["steady_target"] < FALLING or figures["odd_volumes"] > MOSTLY or unexplained > UNEXPLAINED
+    harm = figures["dice_alike"] - figures["dice_restyled"]
+    far = (
+        figures["steady_target"] < FALLING
+        or figures["odd_volumes"] > MOSTLY
+        or unexplained > UNEXPLAINED
+        or is_inverted(figures)
+    )
     looks_alike = max(strange.values()) < UNUSUAL
     if far:
         return Audit(**strange, **figures, verdict="too far", reason=too_far(figures, unexplained))
@@ -182,9 +212,17 @@ def judged(strange: dict[str, float], figures: dict[str, float]) -> Audit:
     return Audit(**strange, **figures, verdict="adapt", reason=reason)
 
 
+def is_inverted(figures: dict[str, float]) -> bool:
+    """Whether bright and dark have changed places."""
+    own, theirs = figures["polarity_source"], figures["polarity_target"]
+    return own * theirs < 0 and min(abs(own), abs(theirs)) > CLEAR
+
+
 def too_far(figures: dict[str, float], unexplained: float) -> str:
     """Why adapting without labels is refused, and what helps instead."""
-    if figures["steady_target"] < FALLING:
+    if is_inverted(figures):
+        why = "what is bright in the source scans is dark in them"
+    elif figures["steady_target"] < FALLING:
         why = f"the model guesses in them (views of one scan agree by {figures['steady_target']:.2f} only)"
     elif figures["odd_volumes"] > MOSTLY:
         why = f"in {figures['odd_volumes']:.0%} of them it finds volumes that no source scan has"

@@ -68,7 +68,8 @@ def decide(
     """
     cases = imitations(scans, spread(judged, JUDGED_BY), before)
     per_class = [[dices_of(model, case, device, controls) for case in cases] for model in (before, after)]
-    dices = np.array([[np.mean(list(d.values())) for d in pair] for pair in zip(*per_class, strict=True) if all(pair)])
+    pairs = [[np.mean(list(d.values())) for d in pair] for pair in zip(*per_class, strict=True) if all(pair)]
+    dices = np.array(pairs or [[0.0, 0.0]])  # where nothing is contoured, nothing is gained
     low, high = interval(dices[:, 1] - dices[:, 0])
     target = spread(scans.target, LOOKED_AT)
     trials = [[trial(model, volume, device, controls) for volume in target] for model in (before, after)]

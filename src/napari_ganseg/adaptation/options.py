@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from napari_ganseg.adaptation.lessons import COPY
 from napari_ganseg.models import Card
 from napari_ganseg.models.card import Adversary, Provenance
+from napari_ganseg.training.config import Adversary as Schedule
 from napari_ganseg.training.config import Augmentation, Split, TrainConfig, Unlabelled
+from napari_ganseg.training.guards import Limits
 from napari_ganseg.training.planning import sides_in
 
-BATCH = {2: 8, 3: 2}
+BATCH = {2: 4, 3: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Options:
     """
 
     name: str = ""
-    steps: int = 400
+    steps: int = 150
     restyle: bool = True
     consistency: float = 0.3
     adversary: float = 0.0
@@ -52,6 +54,7 @@ def configured(card: Card, options: Options) -> TrainConfig:
         seed=options.seed,
         split=Split((), options.validation, options.patient_until or COPY),
         augmentation=augmentation(card),
+        adversary=Schedule(limits=Limits(ready=0.52, losing=0.505)),
         unlabelled=Unlabelled(consistency=options.consistency, adversary=options.adversary),
     )
 

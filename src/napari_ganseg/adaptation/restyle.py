@@ -9,13 +9,13 @@ from napari_ganseg.adaptation.appearance import (
     Appearance,
     Doubles,
     Floats,
-    appearance,
     channels_of,
     frequencies,
     noise,
     polynomial,
     power,
     quantiles,
+    shading,
     smooth,
 )
 from napari_ganseg.volume import Volume
@@ -33,20 +33,23 @@ def restyled(volume: Volume, other: Appearance, strength: float, rng: np.random.
         strength: 0 leaves it, 1 goes all the way.
         rng: for the noise that is added where the other scan has more.
     """
-    own, made = appearance(volume), []
+    made = []
     for i, channel in enumerate(channels_of(volume)):
-        shaded = channel + strength * shade(other.shading[i], own.shading[i], channel.shape)
+        shaded = channel + strength * shade(other.shading[i], channel)
         grey = mapped(shaded, quantiles(shaded), other.quantiles[i], strength)
         made.append(noisier(filtered(grey, other.power[i], strength), strength * other.noise[i], rng))
     array = np.stack(made).astype(np.float32)
     return volume.derive(array=array if volume.has_channels else array[0])
 
 
-def shade(wanted: Doubles, own: Doubles, shape: tuple[int, ...]) -> Floats:
-    """What turns one shading into another; nothing where there is none to be had."""
-    if not wanted.any():
-        return np.zeros(shape, np.float32)
-    return np.asarray(np.tensordot((wanted - own).astype(np.float32), polynomial(shape), 1), np.float32)
+def shade(wanted: Doubles, array: Floats) -> Floats:
+    """What turns an image's shading into another one; nothing where there is none to be had."""
+    made = np.zeros_like(array)
+    if wanted.any():
+        missing = (wanted - shading(array)).astype(np.float32)
+        for factor, term in zip(missing, polynomial(array.shape), strict=True):
+            made += factor * term
+    return made
 
 
 def mapped(array: Floats, own: Doubles, other: Doubles, strength: float) -> Floats:

@@ -232,6 +232,7 @@ def shown(figures: Figures) -> dict[str, float]:
         "d_loss": figures.discriminator,
         "d_accuracy": figures.accuracy,
         "consistency": figures.consistency,
+        "lambda2": figures.second_weight,
         "d2_loss": figures.second,
         "d2_accuracy": figures.second_accuracy,
     }
