@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_ganseg.adaptation import adapt
     from napari_ganseg.batch import CaseResult, segment_folder
     from napari_ganseg.errors import GansegError
     from napari_ganseg.inference import segment
@@ -23,6 +24,7 @@ _HOMES = {
     "segment_folder": "batch",
     "write_report": "report",
     "GansegError": "errors",
+    "adapt": "adaptation",
     "segment": "inference",
     "read": "io",
     "read_labels": "io",
@@ -38,8 +40,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "evaluate", "fit", "in_background", "list_models",
-    "read", "read_labels", "segment", "segment_folder", "segment_layers", "write", "write_report",
+    "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "adapt", "evaluate", "fit", "in_background",
+    "list_models", "read", "read_labels", "segment", "segment_folder", "segment_layers", "write", "write_report",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_ganseg.training.samples import intensities, spatial, which
 from napari_ganseg.volume import Volume
 
 Floats = npt.NDArray[np.float32]
+MOSTLY = 0.6  # of the strong views have each change
 APART = 32_452_843  # keeps these random numbers apart from those of the labelled samples
 
 
@@ -88,5 +90,11 @@ def pipeline_for(card: Card, a: Augmentation) -> mt.Compose:
         crop = mt.RandSpatialCropd("image", roi_size=card.patch, random_size=False)
         sides = [mt.RandFlipd("image", prob=0.5, spatial_axis=card.dims - 1)] if a.sides else []
         weak = [crop, *spatial(card, a, ["image"]), *sides, mt.CopyItemsd("image", names="weak")]
-        _PIPELINES[key] = mt.Compose([*weak, *intensities(card, a)])
+        _PIPELINES[key] = mt.Compose([*weak, *intensities(card, stronger(a))])
     return _PIPELINES[key]
+
+
+def stronger(a: Augmentation) -> Augmentation:
+    """Every change of intensity that the labelled samples know, far more often: a view that is easy teaches nothing."""
+    often = {name: MOSTLY for name in ("noise", "smooth", "contrast", "bias", "low_resolution") if getattr(a, name)}
+    return replace(a, **often)
