@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_ganseg.plugin.budget import BUDGETS, CUSTOM, in_words
-from napari_ganseg.plugin.training_view import Clock, duration
+from napari_ganseg.plugin.clock import Clock, duration
 from napari_ganseg.run import Progress
 
 
@@ -22,7 +22,7 @@ def test_durations_are_for_people(seconds: float, words: str) -> None:
 
 def test_the_clock_counts_from_its_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("napari_ganseg.plugin.training_view.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("napari_ganseg.plugin.clock.time.monotonic", lambda: now[0])
     clock = Clock()
     clock.note(first := Progress(10, 30, "training"))
     assert clock.in_words(first) == "Step 10 of 30"

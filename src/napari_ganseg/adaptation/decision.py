@@ -90,13 +90,11 @@ def decide(
 
 
 def imitations(scans: Scans, judged: Sequence[int], model: Model) -> list[Case]:
-    """Held-out source scans, each imitating another new one."""
-    rng = np.random.default_rng(SEED)
-    order = rng.permutation(len(scans.target))
-    return [
-        imitating(scans.source[i], seen(scans.target[order[k % len(order)]], model.card), model.card)
-        for k, i in enumerate(judged)
-    ]
+    """Held-out source scans, each imitating another new one; where few are held out, several, each only once."""
+    order, count = np.random.default_rng(SEED).permutation(len(scans.target)), len(judged)
+    turns = [divmod(k, count) for k in range(max(count, min(JUDGED_BY, count * len(order))))]
+    pairs = [(judged[k], order[(k + turn) % len(order)]) for turn, k in turns]
+    return [imitating(scans.source[i], seen(scans.target[j], model.card), model.card) for i, j in pairs]
 
 
 def dices_of(model: Model, case: Case, device: str, controls: Controls) -> dict[int, float]:

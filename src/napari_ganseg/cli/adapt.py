@@ -65,6 +65,8 @@ def new_job(options: argparse.Namespace) -> Job:
     for path in options.volumes:
         if not path.exists():
             raise UsageError(f"There is no {path}.")
+    if Path(options.model).is_file() and options.out.exists() and options.out.samefile(options.model):
+        raise UsageError(f"{options.out} is the model to adapt; give --out another name, so that the original stays.")
     return Job(
         data=tuple(str(folder.absolute()) for folder in options.source),
         out=str(options.out.absolute()),
@@ -81,15 +83,10 @@ def new_job(options: argparse.Namespace) -> Job:
 
 def no_source(name: str) -> str:
     """What is missing, and where it may be had."""
+    from napari_ganseg.adaptation import words
     from napari_ganseg.models import find_model
 
-    card = find_model(name).card
-    learnt = f" It learnt from: {card.provenance.data}." if card.provenance.data else ""
-    return (
-        f"Adapting {card.name} needs labelled scans like those it was trained on, which no model file holds: "
-        f"--source DATA with images/ and labels/.{learnt} Without any, label three of the new scans and fine-tune: "
-        "napari-ganseg train."
-    )
+    return words.no_source(find_model(name).card, "--source DATA with images/ and labels/", "napari-ganseg train")
 
 
 def adapted(folder: Path, options: argparse.Namespace) -> Outcome:

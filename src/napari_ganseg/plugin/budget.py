@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_ganseg.plugin.training_view import duration
+from napari_ganseg.plugin.clock import duration
 
 OVERHEAD = 1.25  # of the steps alone: preparing, validating, writing
 

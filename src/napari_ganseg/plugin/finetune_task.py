@@ -164,8 +164,7 @@ def adopt(outcome: Outcome, *, is_wanted: bool) -> Path:
     Raises:
         UsageError: its file has gone.
     """
-    there = user_models() / Path(outcome.model).name
-    aside = Path(outcome.model) if Path(outcome.model) != there else there.with_name(f"{there.name}.unused")
+    there, aside = places_of(outcome)
     source, target = (aside, there) if is_wanted else (there, aside)
     try:
         write_bytes(target, source.read_bytes())
@@ -174,3 +173,16 @@ def adopt(outcome: Outcome, *, is_wanted: bool) -> Path:
     if source.parent == there.parent:
         source.unlink(missing_ok=True)
     return target
+
+
+def places_of(outcome: Outcome) -> tuple[Path, Path]:
+    """Where the new model's file is among the user's own, and where it is laid aside."""
+    there = user_models() / Path(outcome.model).name
+    aside = Path(outcome.model) if Path(outcome.model) != there else there.with_name(f"{there.name}.unused")
+    return there, aside
+
+
+def file_of(outcome: Outcome) -> Path:
+    """The new model's file, wherever it is now."""
+    there, aside = places_of(outcome)
+    return there if there.exists() else aside

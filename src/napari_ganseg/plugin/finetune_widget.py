@@ -1,4 +1,4 @@
-"""The Fine-tune widget: paint, say what unpainted means, click, watch, and take the better model."""
+"""The Fine-tune widget: paint, say what unpainted means, click, watch, and take the better model; or adapt one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from magicgui.widgets import ComboBox, Container, FileEdit, Label, LineEdit, Pus
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from qtpy import compat
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ganseg.errors import GansegError, UsageError
 from napari_ganseg.models import is_model_name, list_models
 from napari_ganseg.models.card import Card
 from napari_ganseg.models.library import find_path
+from napari_ganseg.plugin.adapt_form import AdaptForm
 from napari_ganseg.plugin.autosave import autosave_of
 from napari_ganseg.plugin.budget import BUDGETS, CUSTOM, Budget, in_words
 from napari_ganseg.plugin.class_table import ClassTable
 from napari_ganseg.plugin.commands import new_labels_for
 from napari_ganseg.plugin.config_dialog import ask_config
-from napari_ganseg.plugin.finetune_task import FineTune, Lesson, begin, lesson_of, make_folder
+from napari_ganseg.plugin.finetune_task import FineTune, Lesson, lesson_of, make_folder
 from napari_ganseg.plugin.job_button import JobButton
 from napari_ganseg.plugin.layer_classes import write_classes
 from napari_ganseg.plugin.layers import bare, classes_of
@@ -36,26 +37,24 @@ from napari_ganseg.plugin.preview import PREVIEW
 from napari_ganseg.plugin.recovery_bar import RecoveryBar
 from napari_ganseg.plugin.registry import placement_of
 from napari_ganseg.plugin.segment_widget import LEAST_WIDTH, wrap
-from napari_ganseg.plugin.training_view import OWNER, TrainingView, title
+from napari_ganseg.plugin.training_view import OWNER, TrainingView
 from napari_ganseg.plugin.upright import watch
-from napari_ganseg.plugin.worker import CHILD, Job, announcer
-from napari_ganseg.run import Run
+from napari_ganseg.plugin.worker import CHILD, announcer
 from napari_ganseg.training.meaning import SHORT, WORDS
-from napari_ganseg.training.outcome import Outcome
 from napari_ganseg.volume import LabelClass
 
 if TYPE_CHECKING:
     import napari
 
 SCRATCH = "from scratch"
-TRAINING = 1  # the tab
+TEACH, ADAPT, TRAINING = range(3)  # the tabs
 MOST_CLASSES_HEIGHT = 220  # pixels
 PLANES = ("axial", "coronal", "sagittal")  # across the axes of an upright scan
 FOLDER = FileDialogMode.EXISTING_DIRECTORY
 
 
 class FineTuneWidget(QWidget):
-    """The form above, the training below."""
+    """Two forms, to teach with labels or to adapt without, and the training that either begins."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:  # napari injects by this name
         super().__init__()
@@ -93,6 +92,7 @@ class FineTuneWidget(QWidget):
         self.budget = ComboBox(name="budget", label="How long", choices=self._budgets)
         self.button = PushButton(name="button", text="Fine-tune")
         self.classes, self.pairs, self.view = ClassTable(), PairList(), TrainingView(self._viewer)
+        self.adapt = AdaptForm(self._viewer, self.view)
         self.autosave = autosave_of(self._viewer)
         self.recovery, self.left = RecoveryBar(self._viewer, self.autosave), LeftBar()
         self._lay_out()
@@ -106,7 +106,7 @@ class FineTuneWidget(QWidget):
         return QSize(LEAST_WIDTH + 60, super().sizeHint().height())
 
     def _lay_out(self) -> None:
-        """Two tabs: what to teach, and the training as it goes."""
+        """Three tabs: what to teach, what to adapt to, and the training as it goes."""
         self.teach_form: Container[Any] = Container(widgets=[self.image, self.labels, self.new_button], labels=True)
         self.pair_form: Container[Any] = Container(widgets=[self.meaning, self.means, self.add_button], labels=True)
         self.model_form: Container[Any] = Container(
@@ -122,7 +122,9 @@ class FineTuneWidget(QWidget):
                  self.model_form.native)  # fmt: skip
         self.tabs = QTabWidget()
         self.tabs.addTab(scrolling(parts), "Teach")
-        self.tabs.addTab(scrolling((self.view,)), "Training")
+        self.tabs.addTab(scrolling((self.adapt,)), "Adapt")
+        self._training = scrolling((self.view,))
+        self.tabs.addTab(self._training, "Training")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.left)
@@ -143,6 +145,8 @@ class FineTuneWidget(QWidget):
         self.left.wanted.connect(self._on_go_on)
         self.recovery.restored.connect(self._on_restored)
         self.view.taken.connect(self._on_taken)
+        self.adapt.begun.connect(self._on_begun)
+        self.view.both.answered.connect(self._on_answered)
 
     # --- the form ---
 
@@ -171,6 +175,8 @@ class FineTuneWidget(QWidget):
             if chosen in box.choices:
                 box.value = chosen
         self.pairs.keep_only(self._viewer.layers)
+        self.adapt.reset_choices(self._cards)
+        self.view.both.reset_choices()
         self._on_labels()
         self._on_start()
         self._on_meaning()
@@ -311,19 +317,12 @@ class FineTuneWidget(QWidget):
         self.autosave.save_now()
         end_measuring()  # it would slow the training down, which tells the pace better
         self.view.forget_lessons()
-
-        def make() -> Run[Outcome]:
-            folder = make_folder(task)
-            self.view.folder_made(folder)
-            return begin(folder)
-
-        job: Job[Outcome] = Job(
-            self._viewer, make, title(task.name), finish=lambda outcome: outcome, on_done=self.view.show_outcome,
-            on_failed=self.view.fail, owner=OWNER, lane=CHILD,
-        )  # fmt: skip
+        self.view.train(task.name, lambda: make_folder(task))
         for image, lesson in zip(self._images_taught(), task.lessons, strict=False):
             self.view.teach(lesson.case, image, lesson.placement, lesson.annotation.labels.classes)
-        self.view.follow(job)
+        self._on_begun()
+
+    def _on_begun(self) -> None:
         self.tabs.setCurrentIndex(TRAINING)
 
     def _images_taught(self) -> list[Image]:
@@ -332,7 +331,15 @@ class FineTuneWidget(QWidget):
 
     def _on_go_on(self, folder: Path) -> None:
         self.view.go_on(folder)
-        self.tabs.setCurrentIndex(TRAINING)
+        self._on_begun()
+
+    def _on_answered(self) -> None:
+        """Scroll to what is to be read, once Qt has made room for it."""
+        QTimer.singleShot(0, self._scroll_down)
+
+    def _scroll_down(self) -> None:
+        if compat.isalive(self):  # type: ignore[no-untyped-call]
+            self._training.ensureWidgetVisible(self.view.both)
 
     def _on_restored(self, layer: Labels) -> None:
         self.labels.reset_choices()

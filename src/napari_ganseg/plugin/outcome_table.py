@@ -49,19 +49,20 @@ class OutcomeTable(QWidget):
         self.table.show_figures(Figures(COLUMNS, {}))
         self._fit()
 
-    def show_outcome(self, outcome: Outcome) -> None:
-        """Show this in place of what was there."""
+    def show_outcome(self, outcome: Outcome, *, is_adapted: bool = False) -> None:
+        """Show this in place of what was there; an adaptation measures itself otherwise than a training."""
         self.verdict.setText(outcome.verdict)
-        self.remarks.setText("\n".join(remarks_on(outcome)))
+        self.remarks.setText("\n".join(remarks_on(outcome, is_adapted=is_adapted)))
         self.table.show_figures(figures_of(outcome))
-        for row, change in enumerate(changes_of(outcome)):
-            item: Any = self.table.item(row, len(COLUMNS) - 1)
-            item.setForeground(QColor(colour_of(change)))
-        self._stress_mean()
+        if outcome.classes:
+            self._paint(outcome)
         self._fit()
 
-    def _stress_mean(self) -> None:
-        """The last row in bold."""
+    def _paint(self, outcome: Outcome) -> None:
+        """Changes in their colours, the last row in bold."""
+        for row, change in enumerate(changes_of(outcome)):
+            changed: Any = self.table.item(row, len(COLUMNS) - 1)
+            changed.setForeground(QColor(colour_of(change)))
         for column in range(len(COLUMNS)):
             item: Any = self.table.item(self.table.rowCount() - 1, column)
             font = item.font()
@@ -87,7 +88,9 @@ def words() -> QLabel:
 
 
 def figures_of(outcome: Outcome) -> Figures:
-    """A row per class under its number, the mean last."""
+    """A row per class under its number, the mean last; none where nothing was measured."""
+    if not outcome.classes:
+        return Figures(COLUMNS, {})
     rows = {c.value: cells(c.name, c.before, c.after) for c in outcome.classes}
     return Figures(COLUMNS, {**rows, 0: cells("mean", outcome.before, outcome.after)})
 
@@ -117,6 +120,8 @@ def colour_of(change: float | None) -> str:
     return BETTER if change > 0 else WORSE
 
 
-def remarks_on(outcome: Outcome) -> list[str]:
-    """What stands below the table."""
-    return [f"Dice measured on: {outcome.held_out}", *([f"kept: {outcome.kept}"] if outcome.kept else [])]
+def remarks_on(outcome: Outcome, *, is_adapted: bool = False) -> list[str]:
+    """What stands below the table; of an adaptation what was found before."""
+    measured = [f"Dice measured on: {outcome.held_out}"] if outcome.held_out else []
+    kept = outcome.kept if is_adapted else f"kept: {outcome.kept}"
+    return [*measured, *([kept] if outcome.kept else [])]

@@ -17,10 +17,10 @@ _made: WeakKeyDictionary[Labels, Origin] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a result was made from, and what its layer was called then."""
+    """What a result was made from, what it is called beside the image, and what its layer was called then."""
 
     image: ReferenceType[Image]
-    model: str
+    kind: str
     name: str
 
 
@@ -29,23 +29,27 @@ def show_result(viewer: Any, labels: LabelMap, image: Image, placement: Placemen
     return add_result(viewer, labels_layer(labels, "result", placement), image)
 
 
-def add_result(viewer: Any, made: LayerData, image: Image) -> Labels:
-    """The same, with what `labels_layer` made: that takes a while with a large volume, and needs no viewer."""
+def add_result(viewer: Any, made: LayerData, image: Image, kind: str = "") -> Labels:
+    """The same, with what `labels_layer` made: that takes a while with a large volume, and needs no viewer.
+
+    Args:
+        kind: what it is called after the image's name, and replaces an older one of; the model by default.
+    """
     data, fields, _ = made
-    model = str(fields["metadata"][MADE].get("model", "labels"))
-    layer = Labels(data, **put_on(fields, image) | {"name": f"{image.name} {model}"})
-    older = next((o for o in viewer.layers if is_untouched(o, image, model)), None)
+    kind = kind or str(fields["metadata"][MADE].get("model", "labels"))
+    layer = Labels(data, **put_on(fields, image) | {"name": f"{image.name} {kind}"})
+    older = next((o for o in viewer.layers if is_untouched(o, image, kind)), None)
     if older is not None:
         viewer.layers.remove(older)
     viewer.add_layer(layer)
-    _made[layer] = Origin(ref(image), model, layer.name)
+    _made[layer] = Origin(ref(image), kind, layer.name)
     return layer
 
 
-def is_untouched(layer: Any, image: Image, model: str) -> bool:
-    """Whether a layer is a model's result for an image, neither edited nor renamed since."""
+def is_untouched(layer: Any, image: Image, kind: str) -> bool:
+    """Whether a layer is a result of one kind for an image, neither edited nor renamed since."""
     origin = _made.get(layer)
-    if origin is None or origin.image() is not image or origin.model != model:
+    if origin is None or origin.image() is not image or origin.kind != kind:
         return False
     return layer.name == origin.name and not is_edited(layer)
 

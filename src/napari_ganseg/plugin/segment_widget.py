@@ -21,7 +21,7 @@ from napari_ganseg.plugin.preferences import model_folder, preferred_device
 from napari_ganseg.plugin.regions import VIEW, WHOLE, box_in_shapes, box_in_view, current_slice
 from napari_ganseg.plugin.registry import choose_letters, letters_of, placement_of
 from napari_ganseg.plugin.results import add_result, found, notes_of, table_of
-from napari_ganseg.plugin.task import Identity, Task, layer_maker, make_run
+from napari_ganseg.plugin.task import Identity, Task, layer_maker, make_run, why_dropped
 from napari_ganseg.plugin.upright import watch
 from napari_ganseg.plugin.worker import Job, announcer, job_of
 
@@ -171,13 +171,8 @@ class SegmentWidget(Container[Any]):
         """Show the result, unless the image it belongs to has gone or changed meanwhile."""
         if not is_alive(self):
             return  # the viewer was closed
-        if image not in self._viewer.layers:
-            show_warning(f'"{image.name}" was removed while it was being segmented; the result was dropped.')
-            return
-        if not Identity.of(image).is_same_as(before):
-            show_warning(
-                f'"{image.name}" was changed while it was being segmented; the result was dropped. Segment again.'
-            )
+        if why := why_dropped(self._viewer, image, before):
+            show_warning(why)
             return
         self._result = layer = add_result(self._viewer, made, image)
         self._fill(layer)

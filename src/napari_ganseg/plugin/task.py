@@ -66,3 +66,12 @@ class Identity:
     def is_same_as(self, other: Identity) -> bool:
         """Whether neither the voxels were replaced nor the layer moved."""
         return self.data is other.data and np.array_equal(self.matrix, other.matrix)
+
+
+def why_dropped(viewer: Any, image: Image, before: Identity) -> str:
+    """Why a result no longer fits its image, in words; nothing where it does."""
+    if image not in viewer.layers:
+        return f'"{image.name}" was removed while it was being segmented; the result was dropped.'
+    if not Identity.of(image).is_same_as(before):
+        return f'"{image.name}" was changed while it was being segmented; the result was dropped. Segment again.'
+    return ""

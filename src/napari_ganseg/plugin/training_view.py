@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, Q
 
 from napari_ganseg.errors import GansegError
 from napari_ganseg.models.file import name_of
+from napari_ganseg.plugin.adapt_task import is_adaptation
 from napari_ganseg.plugin.batch_widget import paragraph
+from napari_ganseg.plugin.before_after import BeforeAfter
+from napari_ganseg.plugin.clock import Clock
 from napari_ganseg.plugin.curves import Curves
 from napari_ganseg.plugin.finetune_task import adopt, begin
 from napari_ganseg.plugin.outcome_table import OutcomeTable
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.plugin.preview import Preview, shown_index
 from napari_ganseg.plugin.worker import CHILD, Job, job_of
-from napari_ganseg.run import Progress
-from napari_ganseg.training.control import HEARD
+from napari_ganseg.run import Progress, Run
 from napari_ganseg.training.follow import read_table
 from napari_ganseg.training.outcome import Outcome
 from napari_ganseg.training.preview import Wanted, ask_preview, read_preview
@@ -49,7 +51,7 @@ class TrainingView(QWidget):
         self.words, self.faults = paragraph(), paragraph()
         self.pause_button, self.stop_button = QPushButton("Pause"), QPushButton("Stop")
         self.cancel_button, self.take_button = QPushButton("Cancel"), QPushButton()
-        self.curves, self.table = Curves(), OutcomeTable()
+        self.curves, self.table, self.both = Curves(), OutcomeTable(), BeforeAfter(viewer)
         self._timer = QTimer(self)
         self._lay_out()
         self._connect()
@@ -72,6 +74,8 @@ class TrainingView(QWidget):
         layout.addWidget(self.curves, stretch=1)
         layout.addWidget(self.table)
         layout.addWidget(self.take_button)
+        layout.addWidget(self.both)
+        layout.addStretch()  # where there are no curves to take the room
 
     def _connect(self) -> None:
         """Every connection of this widget; Qt undoes them with it."""
@@ -83,12 +87,35 @@ class TrainingView(QWidget):
 
     # --- the training ---
 
+    def train(self, name: str, make: Callable[[], Path]) -> None:
+        """Begin, or go on with, what a run folder describes, and show it.
+
+        Args:
+            name: of the new model.
+            make: gives the run folder; called in the background, where it may write one.
+
+        Raises:
+            UsageError: something is trained behind this viewer already.
+        """
+
+        def begun() -> Run[Outcome]:
+            folder = make()
+            self.folder_made(folder)
+            return begin(folder)
+
+        job: Job[Outcome] = Job(
+            self._viewer, begun, title(name), finish=lambda outcome: outcome, on_done=self.show_outcome,
+            on_failed=self.fail, owner=OWNER, lane=CHILD,
+        )  # fmt: skip
+        self.follow(job)
+
     def follow(self, job: Job[Outcome]) -> None:
         """Show a job that has just begun."""
         self._outcome, self._has_failed = None, False
         self._clock = Clock()
         self.curves.clear()
         self.table.clear()
+        self.both.withdraw()
         self.faults.hide()
         job.progressed.connect(self._on_progress)
         job.ended.connect(self._on_ended)
@@ -96,17 +123,10 @@ class TrainingView(QWidget):
 
     def go_on(self, folder: Path) -> None:
         """Follow a training of an earlier session; one that was interrupted goes on."""
-        name = folder.name.rsplit("-", 3)[0]
         try:
-            job: Job[Outcome] = Job(
-                self._viewer, lambda: begin(folder), title(name), finish=lambda outcome: outcome,
-                on_done=self.show_outcome, on_failed=self.fail, owner=OWNER, lane=CHILD,
-            )  # fmt: skip
+            self.train(folder.name.rsplit("-", 3)[0], lambda: folder)
         except GansegError as error:
             show_error(str(error))
-            return
-        self.folder_made(folder)
-        self.follow(job)
 
     def folder_made(self, folder: Path) -> None:
         """The run folder is there; it may be told from the background."""
@@ -133,8 +153,13 @@ class TrainingView(QWidget):
         self._outcome, self._is_taken = outcome, outcome.is_better
         show_info(outcome.verdict)
         self.words.setText("Done.")
-        self.table.show_outcome(outcome)
+        is_adapted = self._folder is not None and is_adaptation(self._folder)
+        self.table.show_outcome(outcome, is_adapted=is_adapted)
         self._show_choice()
+        if self._folder is not None:
+            self._show_faults(self._folder)
+        if is_adapted and outcome.model:
+            self.both.offer(outcome)
         self.taken.emit(name_of(outcome.model) if outcome.is_better else "")
 
     def fail(self, message: str) -> None:
@@ -221,8 +246,8 @@ class TrainingView(QWidget):
         self.taken.emit(name_of(self._outcome.model) if self._is_taken else "")
 
     def _show_choice(self) -> None:
-        """What the button would do."""
-        if self._outcome is None:
+        """What the button would do; there is none without a model."""
+        if self._outcome is None or not self._outcome.model:
             return
         name = name_of(self._outcome.model)
         old = f"Keep {self._outcome.parent} instead" if self._outcome.parent else f"Throw {name} away"
@@ -235,8 +260,10 @@ class TrainingView(QWidget):
         self._can_be_steered(is_enabled=is_running)
         for button in (self.pause_button, self.stop_button, self.cancel_button):
             button.setVisible(is_running)
+        has_model = self._outcome is not None and bool(self._outcome.model)
+        self.curves.setVisible(self._outcome is None or has_model)
         self.table.setVisible(self._outcome is not None)
-        self.take_button.setVisible(self._outcome is not None)
+        self.take_button.setVisible(has_model)
         if is_running:
             self._timer.start(LOOK_MS)
         else:
@@ -247,46 +274,6 @@ class TrainingView(QWidget):
     def _can_be_steered(self, *, is_enabled: bool) -> None:
         for button in (self.pause_button, self.stop_button, self.cancel_button):
             button.setEnabled(is_enabled)
-
-
-class Clock:
-    """Says how long a training still takes, from how long its steps took here."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-        self._step, self._total = 0, 0
-
-    def note(self, progress: Progress) -> None:
-        """Remember where it stands."""
-        if not progress.total:
-            return
-        self._step, self._total = progress.done, progress.total
-        if progress.doing == "training" and (self._first is None or progress.done < self._first[0]):
-            self._first = progress.done, time.monotonic()
-
-    def in_words(self, progress: Progress) -> str:
-        """Step, what it does, time left."""
-        if not self._total:
-            return f"{progress.doing.capitalize()}..."
-        doing = "" if progress.doing == "training" else f" ({progress.doing})"
-        if progress.doing in HEARD.values():
-            doing = f" ({progress.doing})"
-        return f"Step {self._step} of {self._total}{doing}{self._left()}"
-
-    def _left(self) -> str:
-        if self._first is None or self._step <= self._first[0]:
-            return ""
-        seconds = (time.monotonic() - self._first[1]) / (self._step - self._first[0]) * (self._total - self._step)
-        return f", about {duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def title(name: str) -> str:

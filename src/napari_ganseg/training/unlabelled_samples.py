@@ -96,5 +96,5 @@ def pipeline_for(card: Card, a: Augmentation) -> mt.Compose:
 
 def stronger(a: Augmentation) -> Augmentation:
     """Every change of intensity that the labelled samples know, far more often: a view that is easy teaches nothing."""
-    often = {name: MOSTLY for name in ("noise", "smooth", "contrast", "bias", "low_resolution") if getattr(a, name)}
-    return replace(a, **often)
+    known = [name for name in ("noise", "smooth", "contrast", "bias", "low_resolution") if getattr(a, name)]
+    return replace(a, **{name: max(MOSTLY, getattr(a, name)) for name in known})
