@@ -50,9 +50,8 @@ class Appearance:
 
     @property
     def softness(self) -> float:
-        """Logarithm of the power in coarse bands over that in fine ones: blur raises it by much."""
-        half = BANDS // 2
-        return float(np.mean(np.log(self.power[:, 1:half].sum(1) / self.power[:, half:].sum(1))))
+        """Mean power ratio of the channels."""
+        return float(np.mean([power_ratio(power) for power in self.power]))
 
 
 def seen(volume: Volume, card: Card) -> Volume:
@@ -141,6 +140,12 @@ def polynomial(shape: tuple[int, ...]) -> tuple[Floats, ...]:
     """Products of at most two coordinates, each from -1 to 1 over the image; of length 1 along the other axes."""
     axes = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing="ij", sparse=True)
     return (*axes, *[a * b for a, b in itertools.combinations_with_replacement(axes, 2)])
+
+
+def power_ratio(power: Doubles) -> float:
+    """Logarithm of the power in coarse bands over that in fine ones: blur raises it by much."""
+    half = BANDS // 2
+    return float(np.log(power[1:half].sum() / power[half:].sum()))
 
 
 def frequencies(shape: Sequence[int]) -> Doubles:

@@ -19,7 +19,7 @@ from napari_ganseg.volume import LabelMap, Volume
 
 T = TypeVar("T")
 LOOKED_AT = 12  # scans of each kind that the model is tried on; looks are compared of all
-UNUSUAL = 0.9  # of the source's own scans look less unlike the usual source scan
+UNUSUAL = 0.97  # of the source's own scans look less unlike the usual source scan
 STEADY = 0.02  # Dice between views that may be lost without anything being wrong
 HARMLESS = 0.01  # Dice that restyled source scans may lose
 FALLING = 0.5  # Dice between views below which a model guesses
@@ -201,7 +201,7 @@ def judged(strange: dict[str, float], figures: dict[str, float]) -> Audit:
     looks_alike = max(strange.values()) < UNUSUAL
     if far:
         return Audit(**strange, **figures, verdict="too far", reason=too_far(figures, unexplained))
-    if lost <= STEADY and (looks_alike or harm < HARMLESS):
+    if looks_alike or (lost <= STEADY and harm < HARMLESS):
         why = (
             "The new scans look like the model's own"
             if looks_alike

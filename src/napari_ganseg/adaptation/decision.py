@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ganseg.adaptation.agreement import found, overlap, volumes
-from napari_ganseg.adaptation.appearance import Doubles, seen
+from napari_ganseg.adaptation.appearance import Doubles
 from napari_ganseg.adaptation.audit import LOOKED_AT, Scans, mean, spread, trial
 from napari_ganseg.adaptation.lessons import imitating
+from napari_ganseg.adaptation.restyle import usual
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls
 from napari_ganseg.training.cases import Case
@@ -75,8 +76,8 @@ def decide(
     trials = [[trial(model, volume, device, controls) for volume in target] for model in (before, after)]
     steady = [mean([t.steady for t in each]) for each in trials]
     agreement = mean([overlap(a.labels, b.labels) for a, b in zip(*trials, strict=True)])
-    usual = [found(scans.raw[i].image, before, device, controls) for i in spread(judged, LOOKED_AT)]
-    sizes = volumes(usual, values := [c.value for c in before.card.classes])
+    own = [found(scans.raw[i].image, before, device, controls) for i in spread(judged, LOOKED_AT)]
+    sizes = volumes(own, values := [c.value for c in before.card.classes])
     found_before, found_after = (volumes([t.labels for t in each], values) for each in trials)
     vetoes = (
         *gain_veto(low), *source_veto(*source_dice), *steady_veto(*steady),
@@ -90,11 +91,9 @@ def decide(
 
 
 def imitations(scans: Scans, judged: Sequence[int], model: Model) -> list[Case]:
-    """Held-out source scans, each imitating another new one; where few are held out, several, each only once."""
-    order, count = np.random.default_rng(SEED).permutation(len(scans.target)), len(judged)
-    turns = [divmod(k, count) for k in range(max(count, min(JUDGED_BY, count * len(order))))]
-    pairs = [(judged[k], order[(k + turn) % len(order)]) for turn, k in turns]
-    return [imitating(scans.source[i], seen(scans.target[j], model.card), model.card) for i, j in pairs]
+    """Held-out source scans that imitate the new scanner."""
+    rng, own, other = np.random.default_rng(SEED), usual(scans.source_looks), usual(scans.target_looks)
+    return [imitating(scans.source[i], own, other, rng, model.card) for i in judged]
 
 
 def dices_of(model: Model, case: Case, device: str, controls: Controls) -> dict[int, float]:

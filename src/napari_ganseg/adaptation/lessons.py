@@ -62,13 +62,15 @@ def with_look(case: Case, other: Appearance, strength: float, rng: np.random.Gen
     return replace(case, image=readable(image, card.preprocessing.intensity()))
 
 
-def imitating(case: Case, other: Volume, card: Card) -> Case:
-    """A case that imitates a new scan by other means, ready for the model.
+def imitating(case: Case, own: Appearance, other: Appearance, rng: np.random.Generator, card: Card) -> Case:
+    """A case that imitates the new scanner by other means, ready for the model.
 
     Args:
-        case, other: as `seen_case` and `seen` make them.
+        case: as `seen_case` makes it.
+        own, other, rng: as for `imitated`.
     """
-    return replace(case, image=readable(imitated(case.image, other), card.preprocessing.intensity()))
+    image = imitated(case.image, own, other, rng)
+    return replace(case, image=readable(image, card.preprocessing.intensity()))
 
 
 def lessons(cases: Sequence[Case], looks: Sequence[Appearance], card: Card, seed: int) -> list[Case]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from napari_ganseg.adaptation.appearance import (
     BANDS,
@@ -14,13 +17,15 @@ from napari_ganseg.adaptation.appearance import (
     noise,
     polynomial,
     power,
+    power_ratio,
     quantiles,
     shading,
-    smooth,
 )
 from napari_ganseg.volume import Volume
 
 EDGE = 8  # voxels mirrored around the image, so that a filter meets no border
+DECILE = 10  # of the quantiles, which are percentiles
+MOST_BLUR, BISECTIONS = 4.0, 7  # voxels
 GAINS = (0.02, 3.0)  # within which a band's amplitude is changed
 
 
@@ -35,19 +40,18 @@ def restyled(volume: Volume, other: Appearance, strength: float, rng: np.random.
     """
     made = []
     for i, channel in enumerate(channels_of(volume)):
-        shaded = channel + strength * shade(other.shading[i], channel)
+        shaded = channel + strength * shade(other.shading[i], shading(channel), channel.shape)
         grey = mapped(shaded, quantiles(shaded), other.quantiles[i], strength)
         made.append(noisier(filtered(grey, other.power[i], strength), strength * other.noise[i], rng))
     array = np.stack(made).astype(np.float32)
     return volume.derive(array=array if volume.has_channels else array[0])
 
 
-def shade(wanted: Doubles, array: Floats) -> Floats:
-    """What turns an image's shading into another one; nothing where there is none to be had."""
-    made = np.zeros_like(array)
+def shade(wanted: Doubles, own: Doubles, shape: tuple[int, ...]) -> Floats:
+    """What turns one shading into another; nothing where there is none to be had."""
+    made = np.zeros(shape, np.float32)
     if wanted.any():
-        missing = (wanted - shading(array)).astype(np.float32)
-        for factor, term in zip(missing, polynomial(array.shape), strict=True):
+        for factor, term in zip((wanted - own).astype(np.float32), polynomial(shape), strict=True):
             made += factor * term
     return made
 
@@ -77,46 +81,45 @@ def noisier(array: Floats, wanted: float, rng: np.random.Generator) -> Floats:
     return array + rng.normal(0, missing, array.shape).astype(np.float32) if missing else array
 
 
-def imitated(volume: Volume, other: Volume) -> Volume:
-    """The look of another scan by other means than `restyled`: its amplitudes with this one's phases, its histogram.
+def imitated(volume: Volume, own: Appearance, other: Appearance, rng: np.random.Generator) -> Volume:
+    """The look of another scanner by other means than `restyled`: what is usual there, put upon what is usual here.
 
-    For judging: what was trained on one imitation is not measured on the same one.
+    For judging: what was trained on one imitation is not measured on the same one. Differences between patients stay.
 
     Args:
-        volume, other: as `seen` makes them, of any sizes.
+        volume: as `seen` makes it.
+        own, other: what is usual on either scanner, as `usual` makes it.
+        rng: for the noise.
     """
-    pairs = zip(channels_of(volume), channels_of(other), strict=True)
-    made = np.stack([ranked(with_amplitudes(a, fitted(b, a.shape)), b) for a, b in pairs])
-    return volume.derive(array=made if volume.has_channels else made[0])
+    made = []
+    for i, channel in enumerate(channels_of(volume)):
+        shaded = channel + shade(other.shading[i], own.shading[i], channel.shape)
+        grey = mapped(shaded, own.quantiles[i][::DECILE], other.quantiles[i][::DECILE], 1.0)
+        soft = blurred(grey, power_ratio(other.power[i]) - power_ratio(own.power[i]))
+        made.append(noisier(soft, float(other.noise[i]), rng))
+    array = np.stack(made).astype(np.float32)
+    return volume.derive(array=array if volume.has_channels else array[0])
 
 
-def fitted(array: Floats, shape: tuple[int, ...]) -> Floats:
-    """Cut or mirrored to a shape, about its middle."""
-    for axis, want in enumerate(shape):
-        have = array.shape[axis]
-        if have < want:
-            before = (want - have) // 2
-            widths = [(before, want - have - before) if k == axis else (0, 0) for k in range(array.ndim)]
-            array = np.pad(array, widths, mode="symmetric")
-        array = np.take(array, np.arange(want) + max(0, (have - want) // 2), axis=axis)
-    return array
+def usual(looks: Sequence[Appearance]) -> Appearance:
+    """The median of several looks, number by number."""
+    numbers = ("quantiles", "power", "noise", "shading")
+    medians = {name: np.median([getattr(look, name) for look in looks], axis=0) for name in numbers}
+    return Appearance(**medians, polarity=float(np.median([look.polarity for look in looks])))
 
 
-def with_amplitudes(array: Floats, other: Floats) -> Floats:
-    """Phases of one image, smoothed amplitudes of another (Yang 2020) outside the lowest frequencies."""
-    own = np.fft.rfftn(array)
-    low = frequencies(array.shape) < 1 / (2 * BANDS)
-    ratio = smooth(np.abs(np.fft.rfftn(other)).astype(np.float32)) / np.maximum(
-        smooth(np.abs(own).astype(np.float32)), 1e-6
-    )
-    made = np.fft.irfftn(own * np.where(low, 1.0, ratio), s=array.shape, axes=range(array.ndim))
-    return np.asarray(made, np.float32)
+def blurred(array: Floats, softer_by: float) -> Floats:
+    """A Gaussian blur that raises the power ratio by so much; nothing where it would have to sharpen."""
+    wanted, sigmas = power_ratio(power(array)) + softer_by, (0.0, MOST_BLUR)
+    if softer_by <= 0:
+        return array
+    for _ in range(BISECTIONS):
+        middle = sum(sigmas) / 2
+        is_enough = power_ratio(power(gaussian(array, middle))) >= wanted
+        sigmas = (sigmas[0], middle) if is_enough else (middle, sigmas[1])
+    return gaussian(array, sum(sigmas) / 2)
 
 
-def ranked(array: Floats, other: Floats) -> Floats:
-    """The other image's histogram, exactly: the n-th smallest value becomes its n-th smallest."""
-    order = np.argsort(array, axis=None, kind="stable")
-    values = np.quantile(other, np.linspace(0, 1, array.size))
-    made = np.empty(array.size, np.float32)
-    made[order] = values
-    return made.reshape(array.shape)
+def gaussian(array: Floats, sigma: float) -> Floats:
+    """Blurred by so many voxels."""
+    return np.asarray(gaussian_filter(array, sigma, mode="nearest"), np.float32)
