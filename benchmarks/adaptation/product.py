@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.adaptation.differences import Table
 from benchmarks.adaptation.results import NOTHING, Part, Results
 from benchmarks.adaptation.runs import AUDIT, Line
 from benchmarks.adaptation.scanners import SCANNERS, STRONG
-from benchmarks.adaptation.studies import ADAPTING, ARMS
-from napari_ganseg.adaptation.options import Options
+from benchmarks.adaptation.studies import default_arm
 
 ADAPT, ALIKE, FAR = "adapt", "nothing to adapt", "too far"
 ACCEPTED, KEPT, NOT_RUN = "accepted", "kept", "not run"
@@ -56,17 +55,6 @@ def end_of(verdict: str, trained: Line | None) -> str:
 def is_accepted(line: Line) -> bool:
     """Whether the product would take the adapted model."""
     return not line["decision"]["vetoes"]
-
-
-def default_arm() -> str:
-    """The arm that trains as the product does unless told otherwise; empty where none does."""
-    return next((arm for arm in ADAPTING if is_default(ARMS[arm][1])), "")
-
-
-def is_default(options: Options | None) -> bool:
-    """Whether options are the product's, but for the seed and the names of patients."""
-    usual = Options()
-    return options is not None and replace(options, seed=usual.seed, patient_until=usual.patient_until) == usual
 
 
 def changes(results: Results, scanner: str, part: Part) -> Table:

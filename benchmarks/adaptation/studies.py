@@ -14,18 +14,31 @@ from napari_ganseg.adaptation.options import Options
 from napari_ganseg.training.cases import Case
 from napari_ganseg.volume import Volume
 
+BARE = Options(restyle=False, consistency=0.0, adversary=0.0)
+TEACHER, CRITIC = 0.3, 0.5  # weights
 ARMS: dict[str, tuple[str, Options | None]] = {
     "do nothing": ("the shipped model", None),
-    "same steps": ("further training on the source as it is", Options(restyle=False, consistency=0.0)),
-    "restyle": ("on the source restyled to look like the new scans", Options(consistency=0.0)),
-    "teacher": ("and a mean teacher on the new scans", Options()),
-    "adversary": ("and the second discriminator", Options(adversary=0.5)),
-    "adversary alone": ("no restyling, no teacher", Options(restyle=False, consistency=0.0, adversary=0.5)),
+    "same steps": ("further training on the source as it is", BARE),
+    "restyle": ("on the source restyled to look like the new scans", replace(BARE, restyle=True)),
+    "teacher": ("and a mean teacher on the new scans", replace(BARE, restyle=True, consistency=TEACHER)),
+    "adversary": ("and the second discriminator", Options(restyle=True, consistency=TEACHER, adversary=CRITIC)),
+    "adversary alone": ("no restyling, no teacher", replace(BARE, adversary=CRITIC)),
     "entropy": ("norm layers alone, entropy of the new scans minimised (TENT)", None),
-    "labels of 1": ("further training on one labelled new patient", Options(restyle=False, consistency=0.0)),
-    "labels of 3": ("further training on three", Options(restyle=False, consistency=0.0)),
+    "labels of 1": ("further training on one labelled new patient", BARE),
+    "labels of 3": ("further training on three", BARE),
 }
 ADAPTING = ("restyle", "teacher", "adversary", "adversary alone")
+
+
+def default_arm() -> str:
+    """The arm that trains as the product does unless told otherwise; empty where none does."""
+    return next((arm for arm in ADAPTING if is_default(ARMS[arm][1])), "")
+
+
+def is_default(options: Options | None) -> bool:
+    """Whether options are the product's, but for the seed and the names of patients."""
+    usual = Options()
+    return options is not None and replace(options, seed=usual.seed, patient_until=usual.patient_until) == usual
 
 
 @dataclass(frozen=True, slots=True)

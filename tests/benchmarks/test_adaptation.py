@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.accuracy.studies import Study as Data
-from benchmarks.adaptation import claims, product
+from benchmarks.adaptation import claims
 from benchmarks.adaptation import report as reporting
 from benchmarks.adaptation import studies as known
 from benchmarks.adaptation.claims import claims_of
 from benchmarks.adaptation.decisions import Decided, decided, tally
 from benchmarks.adaptation.differences import averaged, interval, less, mean, worst
 from benchmarks.adaptation.entropy import is_norm, sharpened
-from benchmarks.adaptation.product import changes, default_arm, outcomes
+from benchmarks.adaptation.product import changes, outcomes
 from benchmarks.adaptation.report import report
 from benchmarks.adaptation.results import Results, of_study
 from benchmarks.adaptation.runs import AUDIT, SEVERITY, Entry, Line, waiting, wanted
 from benchmarks.adaptation.scanners import SCANNERS, STRONG
-from benchmarks.adaptation.studies import ADAPTING, ARMS, Study, evenly, labelled, parts
+from benchmarks.adaptation.studies import ADAPTING, ARMS, Study, default_arm, evenly, is_default, labelled, parts
 from benchmarks.record import add_line, lines
 from builders import Z_SCORE, blob_case, random_model, tiny_config
 
@@ -237,11 +237,11 @@ def test_the_default_follows_the_adversarys_own_share_in_all_studies(
 
 
 def test_the_default_arm_is_the_one_that_trains_like_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert product.is_default(ARMS[default_arm()][1])
-    assert product.is_default(a_study().options(default_arm(), seed=3))
-    monkeypatch.setattr(product, "Options", lambda: Options(consistency=0.0))
+    assert is_default(ARMS[default_arm()][1])
+    assert is_default(a_study().options(default_arm(), seed=3))
+    monkeypatch.setattr(known, "Options", lambda: Options(consistency=0.0))
     assert default_arm() == "restyle"
-    monkeypatch.setattr(product, "Options", lambda: Options(steps=7))
+    monkeypatch.setattr(known, "Options", lambda: Options(steps=7))
     assert default_arm() == ""
 
 

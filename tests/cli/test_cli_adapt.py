@@ -37,7 +37,7 @@ def new(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(put: Put, new: Path, tmp_path: Path) -> list[object]:
-    return ["adapt", "tiny", new, "--source", put(), "--out", tmp_path / NAME, "--steps", 1, "--device", "cpu"]
+    return ["adapt", "tiny", new, "--source", put(8), "--out", tmp_path / NAME, "--steps", 1, "--device", "cpu"]
 
 
 def decided(patch: pytest.MonkeyPatch, verdict: str, vetoes: tuple[str, ...] = ()) -> None:
@@ -93,9 +93,9 @@ def test_the_original_is_not_overwritten(
 
 
 def test_too_few_scans_are_counted(put: Put, new: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("adapt", "tiny", new, "--source", put(3), "--out", tmp_path / NAME) == 2
-    assert "needs 4 or more labelled scans like those it was trained on; 3 came" in capsys.readouterr().err
-    assert run("adapt", "tiny", new / "a.nii.gz", "--source", put(5), "--out", tmp_path / NAME) == 2
+    assert run("adapt", "tiny", new, "--source", put(7), "--out", tmp_path / NAME) == 2
+    assert "needs 8 or more labelled scans like those it was trained on; 7 came" in capsys.readouterr().err
+    assert run("adapt", "tiny", new / "a.nii.gz", "--source", put(8), "--out", tmp_path / NAME) == 2
     assert "needs 2 or more of the new scans; 1 came" in capsys.readouterr().err
 
 
@@ -103,7 +103,7 @@ def test_a_faulty_pair_is_named(
     command: list[object], put: Put, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     decided(monkeypatch, "too far")
-    (put(6) / "labels" / "case_3.nii.gz").unlink()
+    (put(9) / "labels" / "case_3.nii.gz").unlink()
     assert run(*command) == 0
     assert "left out case_3.nii.gz: its label is missing" in capsys.readouterr().err
 

@@ -6,11 +6,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_ganseg.adaptation.appearance import appearance, seen
+from napari_ganseg.adaptation.appearance import Appearance, appearance, seen
 from napari_ganseg.adaptation.audit import Audit, Scans, audit
 from napari_ganseg.adaptation.decision import Decision, decide
+from napari_ganseg.adaptation.division import divided as in_two
+from napari_ganseg.adaptation.division import judging, teaching
 from napari_ganseg.adaptation.lessons import as_it_is, lessons, seen_case
 from napari_ganseg.adaptation.options import Options, configured
+from napari_ganseg.adaptation.words import LEAST_SOURCE, LEAST_TARGET
 from napari_ganseg.errors import UsageError
 from napari_ganseg.inference.device import choose_device
 from napari_ganseg.inference.domain import LEAST_3D, check_fit
@@ -19,15 +22,10 @@ from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training.cases import Case, check_cases, good_cases, scan_folder
 from napari_ganseg.training.comparison import Trained
-from napari_ganseg.training.config import Split
 from napari_ganseg.training.loop import training
 from napari_ganseg.training.progress import noted
 from napari_ganseg.training.provenance import Place
-from napari_ganseg.training.split import divide
 from napari_ganseg.volume import Volume
-
-LEAST_SOURCE, LEAST_TARGET = 4, 2
-MOVED = "+"  # before the name of a case that learns although its name says that it judges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,13 +136,12 @@ def work(
     scans, found = yield from noted(audited(model, source, target, config.steps, device, controls), place.folder)
     if found.verdict != "adapt":
         return Adapted(found)
-    learnt, judged = divide(scans.source, config.split)
-    lessons_alone = [learning(case, config.split) for case in taught_cases(learnt, scans, model, options)]
-    taught = [*lessons_alone, *[as_it_is(case, model.card) for case in judged]]
+    learnt, judged = in_two(scans.source, options.patient_until)
+    cases = [*taught_cases(learnt, scans, model, options), *[judging(as_it_is(c, model.card)) for c in judged]]
     where = replace(place, parent=model, unlabelled=tuple(target))
-    trained = yield from training(taught, config, where)(controls)
+    trained = yield from training(cases, config, where)(controls)
     decision = yield from noted(decided(model, trained, scans, judged, device, controls), place.folder)
-    return Adapted(found, decision, trained.model)
+    return Adapted(found, decision, with_words(trained.model, learnt, judged, target))
 
 
 def audited(
@@ -152,7 +149,7 @@ def audited(
 ) -> Generator[Progress, None, tuple[Scans, Audit]]:
     """What the scans look like, and what follows from it."""
     yield Progress(0, steps, f"looking at {len(source)} source scans and {len(target)} new ones")
-    scans = looked_at(model, source, target)
+    scans = looked_at(model, source, target, controls)
     return scans, (yield from audit(model, scans, device, controls))
 
 
@@ -163,31 +160,34 @@ def decided(
     yield Progress(0, 0, "deciding without labels")
     names = {case.name for case in judged}
     places = [i for i, case in enumerate(scans.source) if case.name in names]
-    return decide(model, trained.model, scans, places, source_dice(trained), device, controls)
+    return decide(model, trained.model, scans, places, device, controls)
 
 
-def looked_at(model: Model, source: Sequence[Case], target: Sequence[Volume]) -> Scans:
-    """What every scan looks like."""
-    cases = [seen_case(case, model.card) for case in source]
+def looked_at(model: Model, source: Sequence[Case], target: Sequence[Volume], controls: Controls) -> Scans:
+    """What every scan looks like; ends early where the user cancels."""
+    cases, looks = [], []
+    for case in source:
+        controls.check()
+        cases.append(seen_case(case, model.card))
+        looks.append(look_of(cases[-1].image, model.card))
     new = [seen(volume, model.card) for volume in target]
-    is_shaded = model.card.preprocessing.kind == "z_score"
-    own, theirs = ([appearance(v, is_shaded=is_shaded) for v in each] for each in ([c.image for c in cases], new))
-    return Scans(source, cases, target, own, theirs)
+    return Scans(cases, new, looks, [look_of(volume, model.card) for volume in new])
+
+
+def look_of(volume: Volume, card: Card) -> Appearance:
+    """What a scan looks like; where grey values have an absolute meaning, its shading is the body's."""
+    return appearance(volume, is_shaded=card.preprocessing.kind == "z_score")
 
 
 def taught_cases(learnt: Sequence[Case], scans: Scans, model: Model, options: Options) -> list[Case]:
     """What the training learns from."""
     if options.restyle:
         return lessons(learnt, scans.target_looks, model.card, options.seed)
-    return [as_it_is(case, model.card) for case in learnt]
+    return [teaching(as_it_is(case, model.card)) for case in learnt]
 
 
-def learning(case: Case, split: Split) -> Case:
-    """A case under a name whose fold learns: of few cases `divide` moves some over, and the training divides again."""
-    names = [MOVED * count + case.name for count in range(30)]
-    return replace(case, name=next((n for n in names if split.fold_of(n) not in split.validation), case.name))
-
-
-def source_dice(trained: Trained) -> tuple[float, float]:
-    """On the held-out source scans, before and after."""
-    return (trained.before.dice if trained.before else 0.0), trained.after.dice
+def with_words(model: Model, learnt: Sequence[Case], judged: Sequence[Case], target: Sequence[Volume]) -> Model:
+    """The model, its card saying in words who taught and who judged."""
+    words = f"{len(learnt)} source scans taught, {len(judged)} judged; {len(target)} new ones without labels"
+    card = replace(model.card, provenance=replace(model.card.provenance, split=words))
+    return Model(card, model.network, model.sha256)

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_ganseg.adaptation.agreement import consistency, found, volumes
 from napari_ganseg.adaptation.appearance import Appearance, Doubles
-from napari_ganseg.adaptation.lessons import with_look
+from napari_ganseg.adaptation.lessons import readable, with_look
 from napari_ganseg.models import Card, Model
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training.cases import Case
@@ -23,6 +23,7 @@ UNUSUAL = 0.97  # of the source's own scans look less unlike the usual source sc
 STEADY = 0.02  # Dice between views that may be lost without anything being wrong
 HARMLESS = 0.01  # Dice that restyled source scans may lose
 FALLING = 0.5  # Dice between views below which a model guesses
+FITTING = 0.5  # Dice on the source scans, below which their labels or images are of another kind
 UNEXPLAINED = 0.12  # Dice between views that restyled source scans keep and the new ones lose
 WITHIN = (0.3, 3.0)  # of the smallest and the largest volume in source scans
 MOSTLY = 0.5
@@ -37,12 +38,11 @@ class Scans:
     """Both kinds of scans, as the audit and the training need them.
 
     Attributes:
-        source: labelled, as `seen_case` makes them; `raw` is how they were given.
-        target: the new ones.
+        source: labelled, as `seen_case` makes them.
+        target: the new ones, as `seen` makes them.
         source_looks, target_looks: what each looks like.
     """
 
-    raw: Sequence[Case]
     source: Sequence[Case]
     target: Sequence[Volume]
     source_looks: Sequence[Appearance]
@@ -84,10 +84,10 @@ def audit(model: Model, scans: Scans, device: str, controls: Controls) -> Genera
     """Compare looks, then what the model does with them."""
     yield Progress(0, 0, "comparing how the scans look")
     strange = unusual(scans.source_looks, scans.target_looks)
-    tried = spread(range(len(scans.raw)), LOOKED_AT)
+    tried, intensity = spread(range(len(scans.source)), LOOKED_AT), model.card.preprocessing.intensity()
     yield Progress(0, 0, "trying the model on scans of both kinds")
-    own = [trial(model, scans.raw[i].image, device, controls) for i in tried]
-    theirs = [trial(model, volume, device, controls) for volume in spread(scans.target, LOOKED_AT)]
+    own = [trial(model, readable(scans.source[i].image, intensity), device, controls) for i in tried]
+    theirs = [trial(model, readable(v, intensity), device, controls) for v in spread(scans.target, LOOKED_AT)]
     yield Progress(0, 0, "trying it on restyled scans")
     cases, alike = ([dressed(scans, i, looks, model.card) for i in tried] for looks in both(scans))
     imitations = [trial(model, case.image, device, controls) for case in cases]
@@ -96,7 +96,7 @@ def audit(model: Model, scans: Scans, device: str, controls: Controls) -> Genera
         "steady_source": mean([t.steady for t in own]),
         "steady_target": mean([t.steady for t in theirs]),
         "steady_restyled": mean([t.steady for t in imitations]),
-        "dice_source": mean_dice([t.labels for t in own], [scans.raw[i] for i in tried]),
+        "dice_source": mean_dice([t.labels for t in own], [scans.source[i] for i in tried]),
         "dice_restyled": mean_dice([t.labels for t in imitations], cases),
         "dice_alike": mean_dice(controls_of_it, alike),
         "polarity_source": median([a.polarity for a in scans.source_looks]),
@@ -193,7 +193,8 @@ def judged(strange: dict[str, float], figures: dict[str, float]) -> Audit:
     unexplained = figures["steady_restyled"] - figures["steady_target"]
     harm = figures["dice_alike"] - figures["dice_restyled"]
     far = (
-        figures["steady_target"] < FALLING
+        is_guessing(figures)
+        or figures["dice_source"] < FITTING
         or figures["odd_volumes"] > MOSTLY
         or unexplained > UNEXPLAINED
         or is_inverted(figures)
@@ -218,11 +219,21 @@ def is_inverted(figures: dict[str, float]) -> bool:
     return own * theirs < 0 and min(abs(own), abs(theirs)) > CLEAR
 
 
+def is_guessing(figures: dict[str, float]) -> bool:
+    """Whether views of one new scan hardly agree, where those of a source scan do."""
+    return figures["steady_target"] < min(FALLING, figures["steady_source"] - UNEXPLAINED)
+
+
 def too_far(figures: dict[str, float], unexplained: float) -> str:
     """Why adapting without labels is refused, and what helps instead."""
+    if figures["dice_source"] < FITTING:
+        return (
+            f"The labelled scans do not fit the model: it reaches Dice {figures['dice_source']:.2f} on them. Look "
+            "whether they are of its kind, and whether their labels mean the same classes."
+        )
     if is_inverted(figures):
         why = "what is bright in the source scans is dark in them"
-    elif figures["steady_target"] < FALLING:
+    elif is_guessing(figures):
         why = f"the model guesses in them (views of one scan agree by {figures['steady_target']:.2f} only)"
     elif figures["odd_volumes"] > MOSTLY:
         why = f"in {figures['odd_volumes']:.0%} of them it finds volumes that no source scan has"

@@ -10,15 +10,16 @@ import numpy as np
 from napari_ganseg.adaptation.agreement import found, overlap, volumes
 from napari_ganseg.adaptation.appearance import Doubles
 from napari_ganseg.adaptation.audit import LOOKED_AT, Scans, mean, spread, trial
-from napari_ganseg.adaptation.lessons import imitating
+from napari_ganseg.adaptation.lessons import as_it_is, imitating, readable
 from napari_ganseg.adaptation.restyle import usual
-from napari_ganseg.models import Model
+from napari_ganseg.models import Card, Model
 from napari_ganseg.run import Controls
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.outcome import ClassDice
-from napari_ganseg.training.validation import Validation, class_dices, summed_up
+from napari_ganseg.training.validation import class_dices, summed_up
+from napari_ganseg.volume import LabelMap
 
-MOST_LOSS = 0.01  # Dice on held-out source scans
+MOST_LOSS = 0.01  # Dice on held-out source scans that may surely be lost
 MOST_UNSTEADY = 0.01  # Dice between views of the new scans
 MOST_MOVED = 0.25  # of the usual volume, away from it
 JUDGED_BY = 24  # held-out source scans that imitate new ones
@@ -58,57 +59,74 @@ class Decision:
 
 
 def decide(
-    before: Model, after: Model, scans: Scans, judged: Sequence[int], source_dice: tuple[float, float],
-    device: str, controls: Controls,
-) -> Decision:  # fmt: skip
-    """Compare both models on imitations with labels, and on the new scans without.
+    before: Model, after: Model, scans: Scans, judged: Sequence[int], device: str, controls: Controls
+) -> Decision:
+    """Compare both models where there are labels, on imitations and on the source as it is, and without on new scans.
 
     Args:
         judged: which of the source scans no training learnt from.
-        source_dice: on them as they are, before and after.
     """
-    cases = imitations(scans, spread(judged, JUDGED_BY), before)
-    per_class = [[dices_of(model, case, device, controls) for case in cases] for model in (before, after)]
-    pairs = [[np.mean(list(d.values())) for d in pair] for pair in zip(*per_class, strict=True) if all(pair)]
-    dices = np.array(pairs or [[0.0, 0.0]])  # where nothing is contoured, nothing is gained
-    low, high = interval(dices[:, 1] - dices[:, 0])
-    target = spread(scans.target, LOOKED_AT)
-    trials = [[trial(model, volume, device, controls) for volume in target] for model in (before, after)]
-    steady = [mean([t.steady for t in each]) for each in trials]
+    both, card, chosen = (before, after), before.card, spread(judged, JUDGED_BY)
+    imitation = compared(both, imitations(scans, chosen, card), device, controls)
+    source = compared(both, [as_it_is(scans.source[i], card) for i in chosen], device, controls)
+    new = [readable(volume, card.preprocessing.intensity()) for volume in spread(scans.target, LOOKED_AT)]
+    trials = [[trial(model, volume, device, controls) for volume in new] for model in both]
+    steady = mean([t.steady for t in trials[0]]), mean([t.steady for t in trials[1]])
+    values = [c.value for c in card.classes]
+    sizes = [volumes(maps, values) for maps in (source.maps, *[[t.labels for t in each] for each in trials])]
+    gain, loss = interval(imitation.differences), interval(source.differences)
+    vetoes = (*gain_veto(gain[0]), *source_veto(loss[1]), *steady_veto(*steady), *volume_vetoes(card, *sizes))
     agreement = mean([overlap(a.labels, b.labels) for a, b in zip(*trials, strict=True)])
-    own = [found(scans.raw[i].image, before, device, controls) for i in spread(judged, LOOKED_AT)]
-    sizes = volumes(own, values := [c.value for c in before.card.classes])
-    found_before, found_after = (volumes([t.labels for t in each], values) for each in trials)
-    vetoes = (
-        *gain_veto(low), *source_veto(*source_dice), *steady_veto(*steady),
-        *volume_vetoes(before, sizes, found_before, found_after),
-    )  # fmt: skip
-    imitation = (mean(list(dices[:, 0])), mean(list(dices[:, 1])))
     return Decision(
-        *imitation, low, high, rounded(source_dice[0]), rounded(source_dice[1]), steady[0], steady[1], agreement,
-        vetoes, class_dices_in(before, *map(summed_up, per_class)),
-    )  # fmt: skip
+        *imitation.means, *gain, *source.means, *steady, agreement=agreement, vetoes=vetoes, classes=imitation.classes
+    )
 
 
-def imitations(scans: Scans, judged: Sequence[int], model: Model) -> list[Case]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Two models on labelled cases.
+
+    Attributes:
+        dices: (cases, 2) before and after, of those in which anything is contoured.
+        classes: means over cases, class by class.
+        maps: what the first model found.
+    """
+
+    dices: Doubles
+    classes: tuple[ClassDice, ...]
+    maps: Sequence[LabelMap]
+
+    @property
+    def differences(self) -> Doubles:
+        """After less before, case by case."""
+        return np.asarray(self.dices[:, 1] - self.dices[:, 0])
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Before and after."""
+        return rounded(self.dices[:, 0].mean()), rounded(self.dices[:, 1].mean())
+
+
+def compared(models: tuple[Model, Model], cases: Sequence[Case], device: str, controls: Controls) -> Compared:
+    """Segment labelled cases with both."""
+    maps = [[found(case.image, model, device, controls) for case in cases] for model in models]
+    scores = [[class_dices(m, case.annotation) for m, case in zip(each, cases, strict=True)] for each in maps]
+    pairs = [[np.mean(list(dices.values())) for dices in pair] for pair in zip(*scores, strict=True) if all(pair)]
+    dices = np.array(pairs or [[0.0, 0.0]])  # where nothing is contoured, nothing is gained
+    before, after = (summed_up(each).per_class for each in scores)
+    classes = [(c, before.get(c.value), after.get(c.value)) for c in models[0].card.classes]
+    named = tuple(ClassDice(c.value, c.name, one and rounded(one), two and rounded(two)) for c, one, two in classes)
+    return Compared(dices, named, maps[0])
+
+
+def imitations(scans: Scans, judged: Sequence[int], card: Card) -> list[Case]:
     """Held-out source scans that imitate the new scanner."""
     rng, own, other = np.random.default_rng(SEED), usual(scans.source_looks), usual(scans.target_looks)
-    return [imitating(scans.source[i], own, other, rng, model.card) for i in judged]
-
-
-def dices_of(model: Model, case: Case, device: str, controls: Controls) -> dict[int, float]:
-    """Dice per class of a case; empty where neither model nor truth holds any."""
-    return class_dices(found(case.image, model, device, controls), case.annotation)
-
-
-def class_dices_in(model: Model, before: Validation, after: Validation) -> tuple[ClassDice, ...]:
-    """Every class of the model before and after."""
-    pairs = [(c, before.per_class.get(c.value), after.per_class.get(c.value)) for c in model.card.classes]
-    return tuple(ClassDice(c.value, c.name, one and rounded(one), two and rounded(two)) for c, one, two in pairs)
+    return [imitating(scans.source[i], own, other, rng, card) for i in judged]
 
 
 def interval(differences: Doubles) -> tuple[float, float]:
-    """Percentile bootstrap of a mean."""
+    """90 % interval of a mean, by a percentile bootstrap."""
     rng = np.random.default_rng(SEED)
     means = differences[rng.integers(0, len(differences), (DRAWS, len(differences)))].mean(axis=1)
     edges = np.quantile(means, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -125,9 +143,9 @@ def gain_veto(low: float) -> tuple[str, ...]:
     return () if low > 0 else ("it is not surely better on source scans that imitate the new ones",)
 
 
-def source_veto(before: float, after: float) -> tuple[str, ...]:
-    """Forgetting."""
-    return () if after >= before - MOST_LOSS else (f"it loses {before - after:.3f} Dice on the source's own scans",)
+def source_veto(high: float) -> tuple[str, ...]:
+    """Forgetting, where it is sure: few held-out scans differ by chance, and often chose the original's weights."""
+    return () if high >= -MOST_LOSS else (f"it loses {-high:.3f} Dice or more on the source's own scans",)
 
 
 def steady_veto(before: float, after: float) -> tuple[str, ...]:
@@ -135,11 +153,11 @@ def steady_veto(before: float, after: float) -> tuple[str, ...]:
     return () if after >= before - MOST_UNSTEADY else ("views of one new scan agree less than before",)
 
 
-def volume_vetoes(model: Model, usual: Doubles, before: Doubles, after: Doubles) -> tuple[str, ...]:
+def volume_vetoes(card: Card, usual: Doubles, before: Doubles, after: Doubles) -> tuple[str, ...]:
     """Classes that vanish, or whose median volume moves away from the usual one."""
     medians = [np.median(sizes, axis=0) for sizes in (usual, before, after)]
     vetoes = []
-    for c, own, old, new in zip(model.card.classes, *medians, strict=True):
+    for c, own, old, new in zip(card.classes, *medians, strict=True):
         if old > 0 and new == 0:
             vetoes.append(f"{c.name} vanishes from the new scans")
         elif abs(new - own) > abs(old - own) + MOST_MOVED * own:

@@ -9,13 +9,13 @@ import numpy as np
 
 from napari_ganseg import grid
 from napari_ganseg.adaptation.appearance import Appearance, seen
+from napari_ganseg.adaptation.division import teaching
 from napari_ganseg.adaptation.restyle import imitated, restyled
 from napari_ganseg.intensity import CTWindow, Intensity, UnitRange
 from napari_ganseg.models import Card
 from napari_ganseg.training.cases import Case
 from napari_ganseg.volume import Annotation, LabelMap, Volume
 
-COPY = "#"  # NAME#2 is the second look of NAME; what stands before it decides the fold
 COPIES = 3  # restyled looks of every source scan, beside its own
 MOST_VOXELS = 150_000_000  # of all looks together; where there are many large scans, each has fewer
 STRENGTHS = (0.3, 1.0)
@@ -83,11 +83,11 @@ def lessons(cases: Sequence[Case], looks: Sequence[Appearance], card: Card, seed
         seed: decides looks, strengths and noise.
     """
     rng = np.random.default_rng([seed, 104_729])
-    made = [as_it_is(case, card) for case in cases]
+    made = [teaching(as_it_is(case, card)) for case in cases]
     for number in range(2, 2 + copies(cases)):
         for case in cases:
             other, strength = looks[int(rng.integers(len(looks)))], rng.uniform(*STRENGTHS)
-            made.append(with_look(replace(case, name=f"{case.name}{COPY}{number}"), other, strength, rng, card))
+            made.append(teaching(with_look(case, other, strength, rng, card), number))
     return made
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_ganseg.adaptation.lessons import COPY
+from napari_ganseg.adaptation.division import SPLIT
 from napari_ganseg.models import Card
 from napari_ganseg.models.card import Adversary, Provenance
 from napari_ganseg.training.config import Adversary as Schedule
-from napari_ganseg.training.config import Augmentation, Split, TrainConfig, Unlabelled
+from napari_ganseg.training.config import Augmentation, TrainConfig, Unlabelled
 from napari_ganseg.training.guards import Limits
 from napari_ganseg.training.planning import sides_in
 
+CHECKPOINTS = 3  # on the way; none of them is picked
 BATCH = {2: 4, 3: 2}
 
 
@@ -25,8 +26,7 @@ class Options:
         restyle: whether source scans are restyled; without, only what is without labels can adapt.
         consistency: weight of the mean teacher on the new scans; 0 is off.
         adversary: weight of the discriminator that compares soft maps of new and restyled scans; 0 is off.
-        validation: folds of the source scans that judge and are not learnt from.
-        patient_until: what stands before this in a file name is the patient.
+        patient_until: what stands before this in a source scan's file name is the patient, who teaches or judges.
     """
 
     name: str = ""
@@ -36,7 +36,6 @@ class Options:
     adversary: float = 0.0
     learning_rate: float = 3e-4
     seed: int = 0
-    validation: tuple[int, ...] = (1,)
     patient_until: str = ""
 
 
@@ -49,10 +48,10 @@ def configured(card: Card, options: Options) -> TrainConfig:
         steps=options.steps,
         batch_size=BATCH[card.dims],
         learning_rate=options.learning_rate,
-        validate_every=options.steps,
+        validate_every=max(1, options.steps // CHECKPOINTS),
         tolerance=1.0,
         seed=options.seed,
-        split=Split((), options.validation, options.patient_until or COPY),
+        split=SPLIT,
         augmentation=augmentation(card),
         adversary=Schedule(limits=Limits(ready=0.52, losing=0.505)),
         unlabelled=Unlabelled(consistency=options.consistency, adversary=options.adversary),

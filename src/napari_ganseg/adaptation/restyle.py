@@ -94,7 +94,8 @@ def imitated(volume: Volume, own: Appearance, other: Appearance, rng: np.random.
     made = []
     for i, channel in enumerate(channels_of(volume)):
         shaded = channel + shade(other.shading[i], own.shading[i], channel.shape)
-        grey = mapped(shaded, own.quantiles[i][::DECILE], other.quantiles[i][::DECILE], 1.0)
+        before = own.quantiles[i] + quantiles(shaded) - quantiles(channel)  # what shading alone does to greys is done
+        grey = mapped(shaded, np.sort(before[::DECILE]), other.quantiles[i][::DECILE], 1.0)
         soft = blurred(grey, power_ratio(other.power[i]) - power_ratio(own.power[i]))
         made.append(noisier(soft, float(other.noise[i]), rng))
     array = np.stack(made).astype(np.float32)

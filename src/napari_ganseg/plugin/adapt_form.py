@@ -13,7 +13,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_ganseg.adaptation.options import Options
-from napari_ganseg.adaptation.words import ASSUMES, no_source
+from napari_ganseg.adaptation.words import ASSUMES, LEAST_TARGET, no_source
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import is_model_name
 from napari_ganseg.models.card import Card
@@ -31,7 +31,7 @@ from napari_ganseg.plugin.training_view import OWNER, TrainingView
 from napari_ganseg.plugin.worker import CHILD
 
 FOLDER = FileDialogMode.EXISTING_DIRECTORY
-LEAST = 2  # new scans
+
 USUAL = Options().steps
 BUDGETS = (Budget("Standard", USUAL), Budget("Quick look", USUAL // 4), Budget("Thorough", USUAL * 3))
 
@@ -148,14 +148,14 @@ class AdaptForm(QWidget):
         on_disk = scans_in(folder) if folder is not None else 0
         if folder is not None and not on_disk:
             raise UsageError(f"There are no scans in {folder}.")
-        if open_here + on_disk < LEAST:
+        if open_here + on_disk < LEAST_TARGET:
             raise UsageError(f"{self._too_few(open_here + on_disk)} {self._left_out()}".strip())
         where = f": {open_here} open here, {on_disk} in the folder" if on_disk else ""
         return f"{open_here + on_disk} new scans{where}."
 
     def _too_few(self, count: int) -> str:
         there = ("There is no new scan yet", "One new scan is not enough")[count]
-        return f"{there}: adapting needs {LEAST} or more. Open them, or choose a folder of them."
+        return f"{there}: adapting needs {LEAST_TARGET} or more. Open them, or choose a folder of them."
 
     def _left_out(self) -> str:
         """Why open images are not in the list."""
