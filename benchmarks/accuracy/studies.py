@@ -63,7 +63,7 @@ def heart() -> Study:
         patch=(96, 96),
         arch=Arch("DynUNet", (16, 32, 64, 128), ((2, 2),) * 3),
     )
-    config = replace(base, card=card, steps=500, validate_every=500)
+    config = replace(base, card=card, steps=1200, validate_every=1200, batch_size=4, ema=0.99)
     few = (*PLAIN, *SEMI, LAST)
     return Study("heart", "heart_lv_mri_2d", config, {4: few, 8: few, 16: (*PLAIN, LAST)})
 
