@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from napari_ganseg.training.cases import Case
-from napari_ganseg.training.config import Split
+from napari_ganseg.training.config import Split, fold_of
 
-LEAST_JUDGED = 4
+LEAST_JUDGED = 4  # patients: slices of one go up and down together
 ORDER = (1, 2, 3, 4, 0)  # of the folds that judge, until there are enough
 MARK = "#"
 TEACHES, JUDGES = f"a{MARK}", f"b{MARK}"  # by what stands before the mark all of each are in one fold: 4 and 0
@@ -16,18 +16,20 @@ SPLIT = Split(held_out=(), validation=(0,), patient_until=MARK)
 
 
 def divided(cases: Sequence[Case], patient_until: str = "") -> tuple[list[Case], list[Case]]:
-    """Teaching and judging cases: one fold judges, or as many as it takes for four cases.
+    """Teaching and judging cases: one fold judges, or as many as it takes for four patients.
 
     Args:
         cases: of the source.
         patient_until: what stands before this in a name is the patient, whose cases stay together.
     """
-    split = Split(patient_until=patient_until)
+    patients = {case.name: case.name.split(patient_until)[0] if patient_until else case.name for case in cases}
+    least = min(LEAST_JUDGED, len(set(patients.values())) // 2)
     for count in range(1, len(ORDER)):
-        judged = [case for case in cases if split.fold_of(case.name) in ORDER[:count]]
-        if len(judged) >= min(LEAST_JUDGED, len(cases) // 2):
+        judges = {p for p in patients.values() if fold_of(p) in ORDER[:count]}
+        if len(judges) >= least:
             break
-    return [case for case in cases if case not in judged], judged
+    teachers = [case for case in cases if patients[case.name] not in judges]
+    return teachers, [case for case in cases if patients[case.name] in judges]
 
 
 def teaching(case: Case, look: int = 1) -> Case:
