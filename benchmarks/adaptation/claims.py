@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from benchmarks.accuracy.bootstrap import Interval
 from benchmarks.accuracy.results import verdict
 from benchmarks.adaptation.differences import interval, mean
-from benchmarks.adaptation.product import ALIKE, FAR, KEPT, Outcome, changes, default_arm, stray, under
+from benchmarks.adaptation.product import ALIKE, FAR, KEPT, Outcome, changes, stray, under
 from benchmarks.adaptation.results import NOTHING, Part, Results
 from benchmarks.adaptation.runs import AUDIT, SEVERITY
 from benchmarks.adaptation.scanners import SCANNERS, STRONG
+from benchmarks.adaptation.studies import default_arm
 from napari_ganseg.adaptation.options import Options
 
 LEAST_WON = 2  # of the strong scanners

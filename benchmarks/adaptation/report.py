@@ -11,11 +11,11 @@ from benchmarks.accuracy.tables import shown
 from benchmarks.adaptation.claims import INVERTED, SAME, Claim, claims_of, gains_of, is_right, own_shares, won_on
 from benchmarks.adaptation.decisions import decided, tally
 from benchmarks.adaptation.differences import mean
-from benchmarks.adaptation.product import changes, default_arm, under
+from benchmarks.adaptation.product import changes, under
 from benchmarks.adaptation.results import NOTHING, Results, of_study
 from benchmarks.adaptation.runs import AUDIT, LEAST_LOSS, RECORD, SEVERITIES, SEVERITY
 from benchmarks.adaptation.scanners import SCANNERS, STRONG
-from benchmarks.adaptation.studies import ARMS
+from benchmarks.adaptation.studies import ARMS, default_arm
 from benchmarks.adaptation.studies import studies as known_studies
 from benchmarks.adaptation.tables import decision_table, study_tables
 from benchmarks.record import lines

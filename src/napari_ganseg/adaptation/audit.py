@@ -18,7 +18,8 @@ from napari_ganseg.training.validation import case_dice
 from napari_ganseg.volume import LabelMap, Volume
 
 T = TypeVar("T")
-LOOKED_AT = 12  # scans of each kind that the model is tried on; looks are compared of all
+LOOKED_AT = 12  # scans of each kind that the model is tried on, where they are small; looks are compared of all
+FEWEST, MOST_VOXELS = 4, 4_000_000  # of large ones, at the model's spacing
 UNUSUAL = 0.97  # of the source's own scans look less unlike the usual source scan
 STEADY = 0.02  # Dice between views that may be lost without anything being wrong
 HARMLESS = 0.01  # Dice that restyled source scans may lose
@@ -84,10 +85,11 @@ def audit(model: Model, scans: Scans, device: str, controls: Controls) -> Genera
     """Compare looks, then what the model does with them."""
     yield Progress(0, 0, "comparing how the scans look")
     strange = unusual(scans.source_looks, scans.target_looks)
-    tried, intensity = spread(range(len(scans.source)), LOOKED_AT), model.card.preprocessing.intensity()
+    count, intensity = affordable(scans.source[0].image, LOOKED_AT), model.card.preprocessing.intensity()
+    tried = spread(range(len(scans.source)), count)
     yield Progress(0, 0, "trying the model on scans of both kinds")
     own = [trial(model, readable(scans.source[i].image, intensity), device, controls) for i in tried]
-    theirs = [trial(model, readable(v, intensity), device, controls) for v in spread(scans.target, LOOKED_AT)]
+    theirs = [trial(model, readable(v, intensity), device, controls) for v in spread(scans.target, count)]
     yield Progress(0, 0, "trying it on restyled scans")
     cases, alike = ([dressed(scans, i, looks, model.card) for i in tried] for looks in both(scans))
     imitations = [trial(model, case.image, device, controls) for case in cases]
@@ -142,6 +144,11 @@ def distances(look: Appearance, quantiles: Doubles, softness: float, noise: Doub
 def log_noise(look: Appearance) -> Doubles:
     """Noise as people see it: twice as much is one step."""
     return np.asarray(np.log2(look.noise + 1e-3))
+
+
+def affordable(volume: Volume, most: int) -> int:
+    """How many such scans the model can be tried on within minutes."""
+    return int(np.clip(MOST_VOXELS // volume.array.size, FEWEST, most))
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_ganseg.adaptation.agreement import found, overlap, volumes
 from napari_ganseg.adaptation.appearance import Doubles
-from napari_ganseg.adaptation.audit import LOOKED_AT, Scans, mean, spread, trial
+from napari_ganseg.adaptation.audit import LOOKED_AT, Scans, affordable, mean, spread, trial
 from napari_ganseg.adaptation.lessons import as_it_is, imitating, readable
 from napari_ganseg.adaptation.restyle import usual
 from napari_ganseg.models import Card, Model
@@ -66,10 +66,13 @@ def decide(
     Args:
         judged: which of the source scans no training learnt from.
     """
-    both, card, chosen = (before, after), before.card, spread(judged, JUDGED_BY)
+    both, card, one = (before, after), before.card, scans.source[0].image
+    chosen = spread(judged, affordable(one, JUDGED_BY))
     imitation = compared(both, imitations(scans, chosen, card), device, controls)
     source = compared(both, [as_it_is(scans.source[i], card) for i in chosen], device, controls)
-    new = [readable(volume, card.preprocessing.intensity()) for volume in spread(scans.target, LOOKED_AT)]
+    new = [
+        readable(volume, card.preprocessing.intensity()) for volume in spread(scans.target, affordable(one, LOOKED_AT))
+    ]
     trials = [[trial(model, volume, device, controls) for volume in new] for model in both]
     steady = mean([t.steady for t in trials[0]]), mean([t.steady for t in trials[1]])
     values = [c.value for c in card.classes]
