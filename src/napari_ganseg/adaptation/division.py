@@ -8,7 +8,7 @@ from dataclasses import replace
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Split, fold_of
 
-LEAST_JUDGED = 4  # patients: slices of one go up and down together
+LEAST_JUDGED = 3  # patients: slices of one go up and down together
 ORDER = (1, 2, 3, 4, 0)  # of the folds that judge, until there are enough
 MARK = "#"
 TEACHES, JUDGES = f"a{MARK}", f"b{MARK}"  # by what stands before the mark all of each are in one fold: 4 and 0
@@ -16,7 +16,7 @@ SPLIT = Split(held_out=(), validation=(0,), patient_until=MARK)
 
 
 def divided(cases: Sequence[Case], patient_until: str = "") -> tuple[list[Case], list[Case]]:
-    """Teaching and judging cases: one fold judges, or as many as it takes for four patients.
+    """Teaching and judging cases: one fold judges, or as many as it takes for three patients.
 
     Args:
         cases: of the source.

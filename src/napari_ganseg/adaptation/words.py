@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_ganseg.models.card import Card
 
-LEAST_SOURCE, LEAST_TARGET = 8, 2  # scans; of the first, four or more judge
+LEAST_SOURCE, LEAST_TARGET = 8, 2  # scans; of the first, three or more judge
 ASSUMES = "Your patients resemble those the model learnt from; only the scanner differs."
 
 
