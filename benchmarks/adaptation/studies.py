@@ -94,7 +94,7 @@ def parts(study: Study, seed: int) -> Parts:
     middle = of_fold(data, cases, CALIBRATION)
     patients = sorted({data.patient(case.name) for case in middle})
     order = np.random.default_rng([seed, 8]).permutation(len(patients))
-    new = {patients[i] for i in order[: (len(patients) + 1) // 2]}
+    new = {patients[i] for i in order[: len(patients) // 2]}
     pool = [case for case in cases if data.fold(case.name) not in (TEST, CALIBRATION)]
     judging = [case for case in middle if data.patient(case.name) not in new]
     source = [*evenly(pool, study.most_source), *evenly(judging, study.most_target)]
