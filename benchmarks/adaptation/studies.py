@@ -14,6 +14,7 @@ from napari_ganseg.adaptation.options import Options
 from napari_ganseg.training.cases import Case
 from napari_ganseg.volume import Volume
 
+MOST_JUDGING = 60  # scans of fold 1
 BARE = Options(restyle=False, consistency=0.0, adversary=0.0)
 TEACHER, CRITIC = 0.3, 0.5  # weights
 ARMS: dict[str, tuple[str, Options | None]] = {
@@ -97,7 +98,7 @@ def parts(study: Study, seed: int) -> Parts:
     new = {patients[i] for i in order[: len(patients) // 2]}
     pool = [case for case in cases if data.fold(case.name) not in (TEST, CALIBRATION)]
     judging = [case for case in middle if data.patient(case.name) not in new]
-    source = [*evenly(pool, study.most_source), *evenly(judging, study.most_target)]
+    source = [*evenly(pool, study.most_source), *evenly(judging, MOST_JUDGING)]
     return Parts(source, [case for case in middle if data.patient(case.name) in new], of_fold(data, cases, TEST))
 
 

@@ -22,7 +22,7 @@ from napari_ganseg.volume import LabelMap
 MOST_LOSS = 0.01  # Dice on held-out source scans that may surely be lost
 MOST_UNSTEADY = 0.01  # Dice between views of the new scans
 MOST_MOVED = 0.25  # of the usual volume, away from it
-JUDGED_BY = 24  # held-out source scans that imitate new ones
+JUDGED_BY = 48  # held-out source scans that imitate new ones
 LEVEL, DRAWS, SEED = 0.9, 4000, 73
 
 
