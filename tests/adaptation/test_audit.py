@@ -63,6 +63,11 @@ def test_a_loss_is_named() -> None:
     )
 
 
+def test_a_loss_that_restyling_explains_in_part_can_be_learnt() -> None:
+    assert verdict(STRANGE, steady_target=0.66, steady_restyled=0.84, dice_restyled=0.7).verdict == "adapt"
+    assert verdict(STRANGE, steady_target=0.66, steady_restyled=0.94, dice_restyled=0.7).verdict == "too far"
+
+
 def test_a_gain_is_no_negative_loss() -> None:
     assert "lose 0.000 Dice" in verdict(STRANGE, steady_target=0.9, dice_restyled=0.95).reason
 

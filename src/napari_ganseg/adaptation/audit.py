@@ -25,6 +25,7 @@ STEADY = 0.02  # Dice between views that may be lost without anything being wron
 HARMLESS = 0.01  # Dice that restyled source scans may lose
 FALLING = 0.5  # Dice between views below which a model guesses
 FITTING = 0.5  # Dice on the source scans, below which their labels or images are of another kind
+HARDLY = 0.75  # share of the steadiness lost that restyled source scans do not lose
 UNEXPLAINED = 0.12  # Dice between views that restyled source scans keep and the new ones lose
 WITHIN = (0.3, 3.0)  # of the smallest and the largest volume in source scans
 MOSTLY = 0.5
@@ -203,7 +204,7 @@ def judged(strange: dict[str, float], figures: dict[str, float]) -> Audit:
         is_guessing(figures)
         or figures["dice_source"] < FITTING
         or figures["odd_volumes"] > MOSTLY
-        or unexplained > UNEXPLAINED
+        or unexplained > max(UNEXPLAINED, HARDLY * lost)
         or is_inverted(figures)
     )
     looks_alike = max(strange.values()) < UNUSUAL
