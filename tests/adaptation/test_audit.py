@@ -13,7 +13,18 @@ from builders import Z_SCORE, bands_model, blob_case, random_model
 from napari_ganseg.adaptation.adapting import looked_at
 from napari_ganseg.adaptation.agreement import consistency, found, labels_rolled, moved, noisier, overlap, rolled
 from napari_ganseg.adaptation.appearance import Appearance, appearance
-from napari_ganseg.adaptation.audit import Audit, Scans, Trial, audit, judged, mean_dice, odd_volumes, spread, unusual
+from napari_ganseg.adaptation.audit import (
+    Audit,
+    Scans,
+    Trial,
+    affordable,
+    audit,
+    judged,
+    mean_dice,
+    odd_volumes,
+    spread,
+    unusual,
+)
 from napari_ganseg.errors import Cancelled
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls, Progress, Run
@@ -77,7 +88,7 @@ def test_a_gain_is_no_negative_loss() -> None:
     [({"steady_target": 0.49, "steady_restyled": 0.5}, "the model guesses in them (views of one scan agree by 0.49 on"),
      ({"odd_volumes": 0.75}, "in 75% of them it finds volumes that no source scan has"),
      ({"polarity_target": -0.4}, "what is bright in the source scans is dark in them"),
-     ({"steady_target": 0.8}, "grey values, blur and noise do not explain what it loses (views agree by 0.15 less)")],
+     ({"steady_target": 0.7}, "grey values, blur and noise do not explain what it loses (views agree by 0.25 less)")],
 )  # fmt: skip
 def test_too_far_says_why_and_what_helps(figures: dict[str, float], why: str) -> None:
     made = verdict(STRANGE, **figures)
@@ -93,7 +104,7 @@ def test_too_far_says_why_and_what_helps(figures: dict[str, float], why: str) ->
         {"steady_source": 0.57, "steady_target": 0.46, "steady_restyled": 0.5},
         {"dice_source": 0.5},
         {"odd_volumes": 0.5},
-        {"steady_target": 0.84},
+        {"steady_target": 0.76},
         {"polarity_target": -0.3},
         {"polarity_source": -0.9, "polarity_target": -0.9},
     ],
@@ -104,7 +115,7 @@ def test_the_limit_itself_is_not_too_far(figures: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("strange", [USUAL, STRANGE])
 @pytest.mark.parametrize(
-    "figures", [{"odd_volumes": 0.75}, {"polarity_target": -0.4}, {"steady_target": 0.8}, {"dice_source": 0.4}]
+    "figures", [{"odd_volumes": 0.75}, {"polarity_target": -0.4}, {"steady_target": 0.7}, {"dice_source": 0.4}]
 )
 def test_looking_alike_does_not_bring_near_what_is_too_far(
     strange: dict[str, float], figures: dict[str, float]
@@ -114,8 +125,8 @@ def test_looking_alike_does_not_bring_near_what_is_too_far(
 
 def test_a_model_that_doubts_its_own_scans_as_much_guesses_no_more_in_the_new_ones() -> None:
     own = {"steady_source": 0.57, "steady_restyled": 0.5}
-    assert "the model guesses" in verdict(STRANGE, **own, steady_target=0.44).reason
-    assert verdict(STRANGE, **own, steady_target=0.46).verdict == "adapt"
+    assert "the model guesses" in verdict(STRANGE, **own, steady_target=0.36).reason
+    assert verdict(STRANGE, **own, steady_target=0.38).verdict == "adapt"
 
 
 @pytest.mark.parametrize("figures", [{}, {"odd_volumes": 0.75}, {"polarity_target": -0.4}, {"steady_target": 0.1}])
@@ -324,7 +335,8 @@ def test_scans_in_which_nothing_is_found_are_too_far() -> None:
     assert (made.verdict, made.odd_volumes) == ("too far", 1)
 
 
-def test_an_audit_tries_at_most_twelve_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_tries_only_so_many_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AUDIT, "LOOKED_AT", 12)
     calls: list[Volume] = []
     tried: list[Volume] = []
     monkeypatch.setattr(AUDIT, "found", lambda volume, *_: tried.append(volume) or found_here(9).labels)
@@ -334,6 +346,11 @@ def test_an_audit_tries_at_most_twelve_of_each(monkeypatch: pytest.MonkeyPatch) 
     assert audited(bands_model(2), target, 14).verdict == "nothing to adapt"
     assert len(calls) == 36
     assert len(tried) == 12
+
+
+@pytest.mark.parametrize(("voxels", "count"), [(50 * 50, 30), (160_000, 25), (10**7, 4)])
+def test_of_large_scans_fewer_are_tried(voxels: int, count: int) -> None:
+    assert affordable(Volume(array=np.zeros((voxels // 50, 50), np.uint8)), 30) == count
 
 
 def test_the_same_scans_get_the_same_audit() -> None:

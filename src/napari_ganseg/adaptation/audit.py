@@ -18,7 +18,7 @@ from napari_ganseg.training.validation import case_dice
 from napari_ganseg.volume import LabelMap, Volume
 
 T = TypeVar("T")
-LOOKED_AT = 12  # scans of each kind that the model is tried on, where they are small; looks are compared of all
+LOOKED_AT = 30  # scans of each kind that the model is tried on, where they are small; looks are compared of all
 FEWEST, MOST_VOXELS = 4, 4_000_000  # of large ones, at the model's spacing
 UNUSUAL = 0.97  # of the source's own scans look less unlike the usual source scan
 STEADY = 0.02  # Dice between views that may be lost without anything being wrong
@@ -26,7 +26,7 @@ HARMLESS = 0.01  # Dice that restyled source scans may lose
 FALLING = 0.5  # Dice between views below which a model guesses
 FITTING = 0.5  # Dice on the source scans, below which their labels or images are of another kind
 HARDLY = 0.75  # share of the steadiness lost that restyled source scans do not lose
-UNEXPLAINED = 0.12  # Dice between views that restyled source scans keep and the new ones lose
+UNEXPLAINED = 0.2  # Dice between views that restyled source scans keep and the new ones lose
 WITHIN = (0.3, 3.0)  # of the smallest and the largest volume in source scans
 MOSTLY = 0.5
 CLEAR = 0.3  # rank correlation
