@@ -162,7 +162,7 @@ def test_its_run_folder_goes_on_and_is_not_done_again(
     assert json.loads((tmp_path / "run" / "finished.json").read_text())["model"] == str(tmp_path / NAME)
     capsys.readouterr()
     assert run("train", "--run", tmp_path / "run") == 0
-    assert "is finished; its model, if it made one, is" in capsys.readouterr().out
+    assert "is finished; its model is" in capsys.readouterr().out
 
 
 def test_a_finished_folder_without_a_model_is_not_done_again(
@@ -171,7 +171,7 @@ def test_a_finished_folder_without_a_model_is_not_done_again(
     decided(monkeypatch, "nothing to adapt")
     assert run(*command, "--run", tmp_path / "run") == 0
     assert run("train", "--run", tmp_path / "run") == 0
-    assert "run is finished" in capsys.readouterr().out
+    assert "run is finished; it wrote no model to" in capsys.readouterr().out
     assert run("train", "--resume") == 2
 
 

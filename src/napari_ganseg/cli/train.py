@@ -80,7 +80,8 @@ def run_in(folder: Path, is_new: bool, options: argparse.Namespace) -> int:
     job = read_job(folder)
     name_to_write(Path(job.out))
     if not is_new and is_finished(folder):
-        print(f"{folder} is finished; its model, if it made one, is {job.out}")
+        made = f"its model is {job.out}" if Path(job.out).is_file() else f"it wrote no model to {job.out}"
+        print(f"{folder} is finished; {made}")
         return 0
     print(f"training in {folder}", file=sys.stderr)
     try:
