@@ -9,8 +9,7 @@ from pathlib import Path
 from napari_ganseg.adaptation.appearance import Appearance, appearance, seen
 from napari_ganseg.adaptation.audit import Audit, Scans, audit
 from napari_ganseg.adaptation.decision import Decision, decide
-from napari_ganseg.adaptation.division import divided as in_two
-from napari_ganseg.adaptation.division import judging, teaching
+from napari_ganseg.adaptation.division import divided, judging, teaching
 from napari_ganseg.adaptation.lessons import as_it_is, lessons, seen_case
 from napari_ganseg.adaptation.options import Options, configured
 from napari_ganseg.adaptation.words import LEAST_SOURCE, LEAST_TARGET
@@ -136,7 +135,7 @@ def work(
     scans, found = yield from noted(audited(model, source, target, config.steps, device, controls), place.folder)
     if found.verdict != "adapt":
         return Adapted(found)
-    learnt, judged = in_two(scans.source, options.patient_until)
+    learnt, judged = divided(scans.source, options.patient_until)
     cases = [*taught_cases(learnt, scans, model, options), *[judging(as_it_is(c, model.card)) for c in judged]]
     where = replace(place, parent=model, unlabelled=tuple(target))
     trained = yield from training(cases, config, where)(controls)

@@ -92,26 +92,22 @@ def audit(model: Model, scans: Scans, device: str, controls: Controls) -> Genera
     own = [trial(model, readable(scans.source[i].image, intensity), device, controls) for i in tried]
     theirs = [trial(model, readable(v, intensity), device, controls) for v in spread(scans.target, count)]
     yield Progress(0, 0, "trying it on restyled scans")
-    cases, alike = ([dressed(scans, i, looks, model.card) for i in tried] for looks in both(scans))
+    cases = [dressed(scans, i, scans.target_looks, model.card) for i in tried]
+    alike = [dressed(scans, i, scans.source_looks, model.card) for i in tried]
     imitations = [trial(model, case.image, device, controls) for case in cases]
-    controls_of_it = [found(case.image, model, device, controls) for case in alike]
+    found_alike = [found(case.image, model, device, controls) for case in alike]
     figures = {
         "steady_source": mean([t.steady for t in own]),
         "steady_target": mean([t.steady for t in theirs]),
         "steady_restyled": mean([t.steady for t in imitations]),
         "dice_source": mean_dice([t.labels for t in own], [scans.source[i] for i in tried]),
         "dice_restyled": mean_dice([t.labels for t in imitations], cases),
-        "dice_alike": mean_dice(controls_of_it, alike),
+        "dice_alike": mean_dice(found_alike, alike),
         "polarity_source": median([a.polarity for a in scans.source_looks]),
         "polarity_target": median([a.polarity for a in scans.target_looks]),
         "odd_volumes": odd_volumes(own, theirs, [c.value for c in model.card.classes]),
     }
     return judged(strange, figures)
-
-
-def both(scans: Scans) -> tuple[Sequence[Appearance], Sequence[Appearance]]:
-    """Looks of the new scans, and of the source's own."""
-    return scans.target_looks, scans.source_looks
 
 
 def dressed(scans: Scans, number: int, looks: Sequence[Appearance], card: Card) -> Case:

@@ -13,7 +13,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_ganseg.adaptation.options import Options
-from napari_ganseg.adaptation.words import ASSUMES, LEAST_TARGET, no_source
+from napari_ganseg.adaptation.words import ASSUMES, LEAST_SOURCE, LEAST_TARGET, no_source
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import is_model_name
 from napari_ganseg.models.card import Card
@@ -59,7 +59,7 @@ class AdaptForm(QWidget):
         self.source: Any = FileEdit(
             name="source", mode=FOLDER, nullable=True,
             tooltip="Scans like those the model was trained on, with labels: images/ and labels/, or nnU-Net's "
-            "imagesTr/ and labelsTr/. Four or more.",
+            f"imagesTr/ and labelsTr/. {LEAST_SOURCE} or more.",
         )  # fmt: skip
         self.name = LineEdit(name="name")
         self.budget = ComboBox(name="budget", choices=[(in_words(budget, None), budget) for budget in BUDGETS])
