@@ -145,7 +145,8 @@ class LabelMap(Grid):
         Grid.__post_init__(self)
         if self.array.dtype.kind not in "iub":
             raise GeometryError(f"Labels are whole numbers; this array holds {self.array.dtype}.")
-        object.__setattr__(self, "array", smallest_integers(self.array))
+        if isinstance(self.array, np.ndarray) and not isinstance(self.array, np.memmap):  # what lies elsewhere stays
+            object.__setattr__(self, "array", smallest_integers(self.array))
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{c.value} {c.name}" for c in self.classes[:8]) + (
@@ -215,7 +216,16 @@ def smallest_integers(array: Array) -> Array:
     if array.dtype == np.uint8:
         return array
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return array.astype(smallest_type(high, low), copy=False)
+
+
+def smallest_type(high: int, low: int = 0) -> type[np.integer[Any]]:
+    """The smallest of uint8, uint16 and int32 that holds whole numbers from `low` to `high`.
+
+    Raises:
+        GeometryError: none does.
+    """
     for dtype in (np.uint8, np.uint16, np.int32):
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return array.astype(dtype, copy=False)
+            return dtype
     raise GeometryError(f"Label values from {low} to {high} do not fit 32-bit integers; renumber them first.")

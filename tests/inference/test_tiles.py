@@ -1,25 +1,33 @@
-"""Tiles: they cover everything, overlap as asked, and blend back to what was cut."""
+"""Tiles: they cover everything, overlap as asked, and come in an order that leaves what is behind alone."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from napari_ganseg.inference.tiles import Blend, along, importance, tile_shape, tiles
+from napari_ganseg.inference.tiles import along, cover, importance, tile_shape
 
 SHAPES = [((33, 47, 9), (16, 16, 8)), ((16, 16), (16, 16)), ((100, 7), (32, 7)), ((17, 18, 19), (16, 16, 16))]
+OVERLAPS = [0.0, 0.25, 0.5, 0.9]
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("overlap", OVERLAPS)
 @pytest.mark.parametrize(("shape", "tile"), SHAPES)
 def test_every_voxel_lies_in_a_tile_and_every_tile_in_the_array(
     shape: tuple[int, ...], tile: tuple[int, ...], overlap: float
 ) -> None:
-    covered = np.zeros(shape, int)
-    for box in tiles(shape, tile, overlap):
-        assert covered[box].shape == tile
-        covered[box] += 1
+    tiling, covered = cover(shape, tile, overlap), np.zeros(shape, int)
+    for place in tiling.places():
+        assert covered[tiling.box(place)].shape == tile
+        covered[tiling.box(place)] += 1
     assert covered.min() >= 1
+
+
+@pytest.mark.parametrize(("shape", "tile"), SHAPES)
+def test_there_are_as_many_tiles_as_it_says(shape: tuple[int, ...], tile: tuple[int, ...]) -> None:
+    tiling = cover(shape, tile, 0.5)
+    boxes = [str(tiling.box(place)) for place in tiling.places()]
+    assert len(tiling) == len(boxes) == len(set(boxes))
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.75])
@@ -31,29 +39,30 @@ def test_neighbours_share_at_least_the_overlap(size: int, overlap: float) -> Non
     assert max(np.diff(starts)) <= 16 * (1 - overlap)
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.5])
-@pytest.mark.parametrize(("shape", "tile"), SHAPES)
-def test_blending_what_was_cut_gives_it_back(shape: tuple[int, ...], tile: tuple[int, ...], overlap: float) -> None:
-    scores = np.random.default_rng(0).random((3, *shape), dtype=np.float32)
-    blend = Blend(shape, tile, 3)
-    for box in tiles(shape, tile, overlap):
-        blend.add(box, scores[(slice(None), *box)])
-    assert np.allclose(blend.mean(), scores, atol=1e-5)
+def test_the_last_axis_goes_fastest() -> None:
+    tiling = cover((40, 40, 40), (16, 16, 16), 0.5)
+    places = list(tiling.places())
+    assert places == sorted(places)
 
 
-def test_where_no_tile_lies_the_blend_is_zero() -> None:
-    blend = Blend((8, 4), (4, 4), 1)
-    blend.add((slice(0, 4), slice(0, 4)), np.ones((1, 4, 4), np.float32))
-    mean = blend.mean()
-    assert np.allclose(mean[:, :4], 1)
-    assert not mean[:, 4:].any()
+@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (3, 20), (15, 16), (99, 99), (0, 99)])
+def test_within_keeps_just_the_tiles_that_hold_the_planes(overlap: float, first: int, last: int) -> None:
+    tiling = cover((100, 20), (16, 16), overlap)
+    wanted = set(range(first, last + 1))
+    kept = [s for s in tiling.starts[0] if wanted & set(range(s, s + 16))]
+    inner = tiling.within(first, last)
+    assert list(inner.starts[0]) == kept
+    assert inner.starts[1] == tiling.starts[1]
 
 
-def test_the_middle_of_a_tile_weighs_most_and_nothing_weighs_zero() -> None:
-    weight = importance((9, 9, 9))
-    assert weight.argmax() == weight.size // 2
+@pytest.mark.parametrize("tile", [(9, 9, 9), (8, 12), (1, 1), (2, 64, 3)])
+def test_the_middle_of_a_tile_weighs_most_and_nothing_weighs_zero(tile: tuple[int, ...]) -> None:
+    weight = importance(tile)
+    assert weight.shape == tile
+    assert weight[tuple(n // 2 for n in tile)] == weight.max()
     assert weight.min() > 0
-    assert np.allclose(weight, weight[::-1, ::-1, ::-1])
+    assert np.allclose(weight, np.flip(weight))
 
 
 @pytest.mark.parametrize(

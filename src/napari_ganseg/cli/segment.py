@@ -58,14 +58,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def segment_scan(options: argparse.Namespace, model: str) -> int:
-    """Check the target before computing, segment, write, print the volumes."""
+    """Check the target before computing, segment, write, print the volumes; a large scan stays in its file."""
     from napari_ganseg.io import check_target, read, write
     from napari_ganseg.io.nifti import Orientation
+    from napari_ganseg.io.pieces import is_large
 
     check_target(options.labels)
     orientation: Orientation = "voxel-sizes" if options.voxel_sizes_only else "file"
     channels = options.channels or (channels_of(model) > 1) or None
-    volume = read(options.scan, frame=options.frame, channels=channels, orientation=orientation)
+    lazy = is_large(options.scan)
+    volume = read(options.scan, frame=options.frame, channels=channels, orientation=orientation, lazy=lazy)
     check_target(options.labels, volume.stored)
     from napari_ganseg.inference.engine import Settings, segmentation
 

@@ -10,14 +10,21 @@ from scipy import ndimage
 from napari_ganseg.volume import Array, LabelMap
 
 
-def keep_largest(labels: LabelMap, values: Sequence[int]) -> LabelMap:
-    """Erase all but the largest piece (faces, edges and corners connect) of each class in `values`."""
+def keep_largest(labels: LabelMap, values: Sequence[int], dims: int = 0) -> LabelMap:
+    """Erase all but the largest piece (faces, edges and corners connect) of each class in `values`.
+
+    Args:
+        labels: any label map.
+        values: of the classes.
+        dims: 2 looks at every z slice of a volume by itself; 0 takes the axes that there are.
+    """
     if not values:
         return labels
-    array = labels.array.copy()
-    for value in values:
-        for box in ndimage.find_objects((array == value).view(np.uint8)):
-            erase_small(array[box], value)
+    array = np.array(labels.array)
+    for part in array if 0 < dims < array.ndim else [array]:
+        for value in values:
+            for box in ndimage.find_objects((part == value).view(np.uint8)):
+                erase_small(part[box], value)
     return labels.derive(array=array)
 
 

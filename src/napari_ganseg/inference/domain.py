@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import cast
+
 import numpy as np
 
 from napari_ganseg.errors import UsageError
+from napari_ganseg.grid import last_axes
+from napari_ganseg.io.lazy import LazyArray, lazily
 from napari_ganseg.io.voxels import repaired
 from napari_ganseg.models import Card
-from napari_ganseg.volume import Volume
+from napari_ganseg.volume import Array, Volume
 
 TOLERANCE = 1.35  # an extent may be this much beyond what the card names before it is worth a word
+ENOUGH = 2**26  # voxels, to tell a CT by; of a larger scan every second plane, or third, is looked at
 LEAST_3D = 8  # voxels per axis that a 3D model needs
 
 
@@ -36,6 +42,8 @@ def finite(volume: Volume) -> Volume:
     """
     if volume.array.dtype.kind not in "biuf":
         raise UsageError(f"CT and MRI hold real numbers; this image holds {volume.array.dtype}. Give its magnitude.")
+    if not isinstance(volume.array, np.ndarray):
+        return left_there(volume)
     if volume.array.dtype.kind != "f":
         return volume
     with np.errstate(over="ignore"):
@@ -47,6 +55,14 @@ def finite(volume: Volume) -> Volume:
     return volume.derive(array=values, notes=(*volume.notes, *notes))
 
 
+def left_there(volume: Volume) -> Volume:
+    """A volume that is not in memory, its voxels repaired as they are read; integers need no look."""
+    if isinstance(volume.array, LazyArray):
+        return volume
+    array, notes = lazily(volume.array, slow=int(volume.has_channels))
+    return volume.derive(array=cast(Array, array), notes=(*volume.notes, *notes))
+
+
 def doubts(volume: Volume, card: Card, whole: Volume | None = None) -> tuple[str, ...]:
     """Say in words where a scan is not what the model knows: contrast, intensity range, field of view.
 
@@ -55,15 +71,22 @@ def doubts(volume: Volume, card: Card, whole: Volume | None = None) -> tuple[str
         card: of the model.
         whole: the scan it was cut from; a region inside the body has no air to tell a CT by.
     """
-    low, high = float(volume.array.min()), float(volume.array.max())
+    low, high = extremes(volume)
     if low == high:
         return (f"The image has no contrast (every voxel is {low:g}); nothing can be found in it.",)
     return (*intensity_doubts(whole or volume, card), *extent_doubts(volume, card))
 
 
+def extremes(volume: Volume) -> tuple[float, float]:
+    """The smallest and the largest value; a LazyArray goes through its voxels piece by piece, once."""
+    if isinstance(volume.array, LazyArray):
+        return volume.array.extremes()
+    return float(volume.array.min()), float(volume.array.max())
+
+
 def intensity_doubts(volume: Volume, card: Card) -> tuple[str, ...]:
     """CT is recognised by air near -1000 HU; a CT model needs Hounsfield units, an MR model has never seen them."""
-    low = float(volume.array.min())
+    low, _ = extremes(volume)
     if card.modality == "CT" and low >= -100:
         return (f"{card.name} needs a CT in Hounsfield units; the smallest value here is {low:g}, "
                 "so this looks like an MRI or a CT without its offset of -1024.",)  # fmt: skip
@@ -74,7 +97,9 @@ def intensity_doubts(volume: Volume, card: Card) -> tuple[str, ...]:
 
 def looks_like_ct(volume: Volume) -> bool:
     """Whether air and soft tissue both lie where Hounsfield put them."""
-    values = volume.array[..., ::2, ::2].astype(np.float32)
+    every = max(1, prod(volume.shape) // ENOUGH)
+    some = [slice(None, None, step) for step in (every, 2, 2)[-volume.spatial_ndim :]]
+    values = np.asarray(last_axes(volume.array, some)).astype(np.float32)
     has_air = bool((np.abs(values + 1000) < 100).mean() > 0.01)
     return has_air and bool(((values > -150) & (values < 150)).mean() > 0.01)
 

@@ -1,61 +1,67 @@
-"""From voxels to labels: resample, normalise, tile by tile through the network, scores back, the best class wins."""
+"""From voxels to labels: tile by tile through the network, each block labelled as soon as no later tile touches it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_ganseg import grid
 from napari_ganseg.errors import ComputeError
-from napari_ganseg.inference.components import keep_largest
-from napari_ganseg.inference.tiles import Blend, Box, tile_shape, tiles
+from napari_ganseg.inference.blocks import Blocks
+from napari_ganseg.inference.body import Body
+from napari_ganseg.inference.canvas import Canvas
+from napari_ganseg.inference.frame import Axis, frame_of
+from napari_ganseg.inference.precision import Precision, arithmetic
+from napari_ganseg.inference.sight import Sight
+from napari_ganseg.inference.target import Target
+from napari_ganseg.inference.tiles import Tiling, cover, tile_shape
 from napari_ganseg.models import Card, Model
 from napari_ganseg.networks import divisor
-from napari_ganseg.run import Controls, Progress, Run
-from napari_ganseg.volume import LabelMap, Volume
+from napari_ganseg.run import Controls, Progress
+from napari_ganseg.volume import Volume
 
 Floats = npt.NDArray[np.float32]
-Labelling = Generator[Progress, None, LabelMap]
+Labelling = Generator[Progress, None, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What stays the same over all tiles."""
+    """What stays the same over all tiles.
+
+    Attributes:
+        device, store: where the network computes, and where its scores wait to be summed up.
+        overlap: share of a tile that neighbours have in common.
+        patch: voxels of a tile; empty for the card's.
+    """
 
     model: Model
     device: torch.device
-    overlap: float
     controls: Controls
+    overlap: float
+    precision: Precision = "auto"
+    store: torch.device | None = None
+    patch: tuple[int, ...] = ()
 
 
-def labelled(part: Volume, job: Job, index: int | None = None) -> Labelling:
-    """Labels of a volume: at once with a model of its dimensions, slice by slice with a 2D model.
-
-    Args:
-        part: what to label.
-        job: how.
-        index: of the only z slice that is wanted; None wants all.
-    """
-    card, network = job.model.card, on_device(job.model.network, job.device)
-    if part.spatial_ndim == card.dims:
-        return (yield from labelled_grid(part, job, network, index))
-    array = np.zeros(part.shape, dtype=np.int32)
-    wanted = range(part.shape[0]) if index is None else [index]
-    for done, z in enumerate(wanted):
-        yield Progress(done, len(wanted), "segmenting")
-        array[z] = finished(labelled_grid(slice_at(part, z), job, network)).array
-    return label_map(array, part, card)
-
-
-def finished(steps: Labelling) -> LabelMap:
-    """The result of a labelling whose own progress nobody needs."""
-    return Run(lambda _: steps).result
+def label(part: Volume, job: Job, target: Target) -> Labelling:
+    """Label a volume: at once with a model of its dimensions, slice by slice with a 2D model."""
+    network = on_device(job.model.network, job.device)
+    if part.spatial_ndim == job.model.card.dims:
+        yield from label_grid(part, job, network, target)
+        return
+    planes = range(*target.wanted.indices(part.shape[0]))
+    for done, z in enumerate(planes):
+        yield Progress(done, len(planes), "segmenting")
+        image = slice_at(part, z)
+        if image.array.min() < image.array.max():
+            for _ in label_grid(image, job, network, target.slice_at(z)):
+                pass
 
 
 def on_device(network: nn.Module, device: torch.device) -> nn.Module:
@@ -67,91 +73,53 @@ def on_device(network: nn.Module, device: torch.device) -> nn.Module:
 
 def slice_at(part: Volume, z: int) -> Volume:
     """One z slice of a volume as a 2D volume at its place."""
-    array = part.array[:, z] if part.has_channels else part.array[z]
+    array = np.asarray(part.array[:, z] if part.has_channels else part.array[z])
     return part.derive(array=array, affine=grid.shifted(part.affine, (z, 0, 0)), stored=None)
 
 
-def labelled_grid(part: Volume, job: Job, network: nn.Module, index: int | None = None) -> Labelling:
-    """Labels of a volume that has the model's dimensions; none where it has no contrast."""
+def label_grid(part: Volume, job: Job, network: nn.Module, target: Target) -> Labelling:
+    """Label a volume that has the model's dimensions."""
     card = job.model.card
-    if part.array.min() == part.array.max():
-        return label_map(np.zeros(part.shape, dtype=np.int32), part, card)
-    scaled, undo_scale = grid.resample(part, card.spacing)
-    prepared = card.preprocessing.intensity().apply(scaled)
-    tile = tile_shape(prepared.shape, card.patch, divisor(card.arch))
-    padded, undo_pad = grid.pad(prepared, tile, None)
-    boxes = tiles(padded.shape, tile, job.overlap)
-    if index is not None:
-        boxes = touching(boxes, padded, part, index)
-    scores = yield from blended(padded, tile, boxes, job, network)
-    yield Progress(len(boxes), len(boxes), "labelling")
-    values = winners(undo_pad(scores), undo_scale, (0, *[c.value for c in card.classes]))
-    if index is not None:
-        values = only_slice(values, index)
-    return keep_largest(label_map(values, part, card), card.postprocessing.largest_component)
-
-
-def touching(boxes: Sequence[Box], padded: Volume, part: Volume, index: int) -> list[Box]:
-    """The tiles from which a z slice of `part` is interpolated."""
-    z = float(np.linalg.solve(padded.affine, [*part.to_mm((index, 0, 0)), 1.0])[0])
-    z = min(max(z, 0.0), padded.shape[0] - 1.0)
-    return [box for box in boxes if box[0].start - 1 < z < box[0].stop]
-
-
-def blended(
-    padded: Volume, tile: Sequence[int], boxes: Sequence[Box], job: Job, network: nn.Module
-) -> Generator[Progress, None, Volume]:
-    """Class probabilities (classes, ...) of a padded volume, tile by tile; each may be the last before a cancel."""
-    image = padded.array if padded.has_channels else padded.array[np.newaxis]
-    blend = Blend(padded.shape, tile, job.model.card.out_channels)
-    for done, box in enumerate(boxes, start=1):
+    axes, tiling = tiles_of(part, card, job.patch or card.patch, job.overlap)
+    canvas = Canvas(axes, (0, *[c.value for c in card.classes]), target)
+    tiling = tiling.within(*planes_for(axes[0], target.wanted))
+    blocks = Blocks(tiling, int(canvas.is_resampled), job.store or job.device)
+    sight = Sight(part, axes, card.preprocessing.intensity())
+    body = Body(card, sight.scaling)
+    for done, place in enumerate(tiling.places(), start=1):
         job.controls.check()
-        blend.add(box, probabilities(network, image[(slice(None), *box)], job.device))
-        yield Progress(done, len(boxes), "segmenting")
+        image = sight.tile(tiling.box(place))
+        logits = scores(network, image, job) if body.is_in(image) else None
+        for block in blocks.add(place, logits):
+            canvas.put(block)
+        yield Progress(done, len(tiling), "segmenting")
     job.controls.check()
-    return padded.derive(array=blend.mean(), has_channels=True)
 
 
-def probabilities(network: nn.Module, image: Floats, device: torch.device) -> Floats:
-    """Class probabilities (classes, *tile) of one tile (channels, *tile).
+def tiles_of(part: Volume, card: Card, patch: Sequence[int], overlap: float) -> tuple[tuple[Axis, ...], Tiling]:
+    """The axes of a scan at a model's spacing, padded to at least a tile, and the tiles over them."""
+    axes = frame_of(part, card.spacing)
+    tile = tile_shape([axis.count for axis in axes], patch, divisor(card.arch))
+    padded = tuple(axis.padded(n) for axis, n in zip(axes, tile, strict=True))
+    return padded, cover([len(axis.seen) for axis in padded], tile, overlap)
+
+
+def planes_for(axis: Axis, wanted: slice) -> tuple[int, int]:
+    """The first and the last of the model's planes from which the wanted planes of a scan are interpolated."""
+    first, last = axis.back[wanted.start], axis.back[wanted.stop - 1]
+    return int(first), min(int(np.ceil(last)), len(axis.seen) - 1)
+
+
+def scores(network: nn.Module, image: Floats, job: Job) -> Tensor:
+    """Logits (classes, *tile) of one tile (channels, *tile).
 
     Raises:
         ComputeError: they are not finite; the best of nothing would be a silent background.
     """
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device)[None])
-        scores: Floats = logits.float().softmax(1)[0].cpu().numpy()
-    if not np.isfinite(scores).all():
+    with torch.inference_mode(), arithmetic(job.precision, job.device):
+        batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(job.device)
+        logits: Tensor = network(batch)[0]
+        is_finite = bool(logits.sum(dtype=torch.float32).isfinite())
+    if not is_finite:
         raise ComputeError("The network computed NaN. Try the CPU as device; please report it if that fails too.")
-    return scores
-
-
-def winners(scores: Volume, undo_scale: Callable[[Volume], Volume], values: Sequence[int]) -> npt.NDArray[np.int32]:
-    """The most probable class per voxel of the original grid.
-
-    Class by class, so that memory does not grow with classes times volume; ties go to the first, background.
-    """
-
-    def score(channel: int) -> Floats:
-        return undo_scale(scores.derive(array=scores.array[channel], has_channels=False)).array
-
-    best = score(0).copy()
-    labels = np.full(best.shape, values[0], dtype=np.int32)
-    for channel, value in enumerate(values[1:], start=1):
-        other = score(channel)
-        is_better = other > best
-        labels[is_better] = value
-        np.copyto(best, other, where=is_better)
-    return labels
-
-
-def only_slice(values: npt.NDArray[np.int32], index: int) -> npt.NDArray[np.int32]:
-    """Empty every other slice."""
-    kept = np.zeros_like(values)
-    kept[index] = values[index]
-    return kept
-
-
-def label_map(values: npt.NDArray[np.int32], part: Volume, card: Card) -> LabelMap:
-    """Labels on a volume's grid, under the card's names."""
-    return LabelMap(array=values, affine=part.affine, stored=part.stored, classes=card.label_classes)
+    return logits

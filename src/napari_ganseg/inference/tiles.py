@@ -1,28 +1,62 @@
-"""Cover an array with overlapping tiles, and blend what the network says about each."""
+"""Cover an array with overlapping tiles, all of one size, and weigh what the network says about each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 import numpy.typing as npt
 
 Box = tuple[slice, ...]
+Place = tuple[int, ...]
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Tiles over an array: every combination of their starts along the axes.
+
+    Attributes:
+        shape: of the array, no smaller than the tile.
+        tile: voxels of each.
+        starts: along every axis, ascending.
+    """
+
+    shape: tuple[int, ...]
+    tile: tuple[int, ...]
+    starts: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return prod(len(starts) for starts in self.starts)
+
+    def places(self) -> Iterator[Place]:
+        """Which start along each axis, the last axis fastest: what is behind the sweep is never touched again."""
+        return product(*[range(len(starts)) for starts in self.starts])
+
+    def box(self, place: Place) -> Box:
+        """The voxels of a tile."""
+        corner = [starts[i] for starts, i in zip(self.starts, place, strict=True)]
+        return tuple(slice(s, s + t) for s, t in zip(corner, self.tile, strict=True))
+
+    def within(self, first: int, last: int) -> Tiling:
+        """Only the tiles that hold one of the planes `first` to `last` of the first axis."""
+        kept = tuple(s for s in self.starts[0] if s <= last and s + self.tile[0] > first)
+        return replace(self, starts=(kept, *self.starts[1:]))
+
+
+def cover(shape: Sequence[int], tile: Sequence[int], overlap: float) -> Tiling:
+    """Tiles that cover `shape` (which is no smaller), neighbours sharing `overlap` of it or more."""
+    starts = tuple(tuple(along(n, t, overlap)) for n, t in zip(shape, tile, strict=True))
+    return Tiling(tuple(shape), tuple(tile), starts)
 
 
 def tile_shape(shape: Sequence[int], patch: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
     """The tile for an array: the patch, or the whole axis where that is little more; always divisible."""
     wanted = [n if n <= p * 5 / 4 else p for n, p in zip(shape, patch, strict=True)]
     return tuple(max(2, ceil(w / d)) * d if d > 1 else w for w, d in zip(wanted, divisor, strict=True))
-
-
-def tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> list[Box]:
-    """Boxes of the tile's size that cover `shape` (which is no smaller), neighbours sharing `overlap` of it or more."""
-    starts = [along(n, t, overlap) for n, t in zip(shape, tile, strict=True)]
-    return [tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True)) for start in product(*starts)]
 
 
 def along(size: int, tile: int, overlap: float) -> list[int]:
@@ -34,28 +68,9 @@ def along(size: int, tile: int, overlap: float) -> list[int]:
 
 
 def importance(tile: Sequence[int]) -> Floats:
-    """Weight of a tile's voxels: a Gaussian of an eighth of its size, as nnU-Net and MONAI blend; never zero."""
+    """Weight of a tile's voxels: a Gaussian of an eighth of its size, nowhere below 0.001, as MONAI blends."""
     weight = np.ones((), dtype=np.float32)
     for n in tile:
         line = np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 8)) ** 2)
-        weight = np.multiply.outer(weight, np.maximum(line, 1e-3)).astype(np.float32)
-    return weight
-
-
-class Blend:
-    """The weighted mean of overlapping tiles (channels, *tile), added up one by one."""
-
-    def __init__(self, shape: Sequence[int], tile: Sequence[int], channels: int) -> None:
-        self._total = np.zeros((channels, *shape), dtype=np.float32)
-        self._weight = np.zeros(tuple(shape), dtype=np.float32)
-        self._window = importance(tile)
-
-    def add(self, box: Box, scores: Floats) -> None:
-        """Add what was computed for one tile."""
-        self._total[(slice(None), *box)] += scores * self._window
-        self._weight[box] += self._window
-
-    def mean(self) -> Floats:
-        """The mean (channels, *shape); zero where no tile lies. Ends the blend: its memory becomes the result."""
-        np.divide(self._total, self._weight, out=self._total, where=self._weight > 0)
-        return self._total
+        weight = np.multiply.outer(weight, line).astype(np.float32)
+    return np.maximum(weight, np.float32(1e-3))

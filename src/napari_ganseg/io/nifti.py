@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import nibabel as nib
 
 from napari_ganseg.errors import FileError
 from napari_ganseg.io.kind import is_label_map
 from napari_ganseg.io.labels import classes_of, parse_label_table, read_sidecar
+from napari_ganseg.io.lazy import lazily
 from napari_ganseg.io.load import RawImage
 from napari_ganseg.io.names import sidecar_path
+from napari_ganseg.io.pieces import Opened
 from napari_ganseg.io.stored import StoredGrid, orient
 from napari_ganseg.io.voxels import image_values, label_values
 from napari_ganseg.volume import Array, LabelMap, Volume
@@ -20,7 +22,8 @@ Orientation = Literal["file", "voxel-sizes"]
 
 def as_volume(raw: RawImage, frame: int | None, channels: bool | None) -> Volume:
     """Orient and scale an image; decide about a fourth axis."""
-    voxels, has_channels, choice = fourth_axis(raw, frame, channels)
+    index, has_channels, choice = fourth_axis(raw, frame, channels)
+    voxels = raw.voxels if index is None else raw.voxels[..., index]
     values, repairs = image_values(voxels, *raw.header.scaling)
     stored = stored_grid(raw, is_image=True)
     return Volume(
@@ -32,23 +35,41 @@ def as_volume(raw: RawImage, frame: int | None, channels: bool | None) -> Volume
     )
 
 
-def fourth_axis(raw: RawImage, frame: int | None, channels: bool | None) -> tuple[Array, bool, list[str]]:
+def as_lazy_volume(opened: Opened, frame: int | None) -> Volume:
+    """The same image, its voxels left in the file; one without channels."""
+    index, _, choice = fourth_axis(opened, frame, None)
+    stored, skipped = stored_grid(opened, is_image=True), 0
+    voxels = opened.voxels if index is None else opened.voxels.image(index)
+    if stored.ndim == 2:
+        voxels, skipped = voxels.flat(), 1
+    axes, flips = stored.axes[skipped:], stored.flips[skipped:]
+    array, repairs = lazily(voxels, axes, flips, opened.header.scaling, slow=len(axes) - 1)
+    return Volume(
+        array=cast(Array, array),
+        affine=stored.array_affine(opened.header.affine),
+        stored=stored,
+        notes=(*opened.header.notes, *choice, *repairs),
+    )
+
+
+def fourth_axis(raw: RawImage | Opened, frame: int | None, channels: bool | None) -> tuple[int | None, bool, list[str]]:
     """Take one frame, or all as channels, as the caller says; refuse to guess.
 
     Returns:
-        The voxels, whether they have channels, and what was chosen, in words.
+        Which image along the fourth axis to take, None for all there is; whether they are channels; and what was
+        chosen, in words.
     """
-    voxels, shape = raw.voxels, raw.header.shape
-    count = voxels.shape[3] if voxels.ndim == 4 else 1
+    sizes, shape = raw.voxels.shape, raw.header.shape
+    count = sizes[3] if len(sizes) == 4 else 1
     if frame is not None and not 0 <= frame < count:
         raise FileError(f"it has {count} frame{'s' * (count > 1)}, counted from 0; there is no frame {frame}.")
-    if voxels.ndim == 3:
-        return voxels, False, []
+    if len(sizes) == 3:
+        return None, False, []
     axis = 1 + next(a for a in range(3, len(shape)) if shape[a] > 1)
     if frame is not None:
-        return voxels[..., frame], False, [f"frame {frame} of {count} along NIfTI axis {axis}."]
+        return frame, False, [f"frame {frame} of {count} along NIfTI axis {axis}."]
     if channels or axis == 5:
-        return voxels, True, [f"NIfTI axis {axis} ({count} entries) read as channels."]
+        return None, True, [f"NIfTI axis {axis} ({count} entries) read as channels."]
     raise FileError(f"it holds {count} images along NIfTI axis {axis}; say which one (frame=0 in Python, --frame 0 in "
                     "the shell), or that they are channels (channels=True, --channels).")  # fmt: skip
 
@@ -77,7 +98,7 @@ def has_labels(raw: RawImage) -> bool:
     return is_declared or bool(parse_label_table(raw.extensions)) or is_label_map(raw.voxels, *raw.header.scaling)
 
 
-def stored_grid(raw: RawImage, *, is_image: bool) -> StoredGrid:
+def stored_grid(raw: RawImage | Opened, *, is_image: bool) -> StoredGrid:
     """How the file keeps its voxels."""
     ndim = min(3, len(raw.header.shape))
     axes, flips = orient(raw.header.affine, ndim)

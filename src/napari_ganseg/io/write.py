@@ -131,7 +131,7 @@ def image_like(header: Any, array: Array) -> Any:
 
 def volume_image(volume: Volume) -> Any:
     """The nibabel image of a volume, in RAS; channels are NIfTI's fifth axis, since the fourth is time."""
-    array = volume.array
+    array = np.asarray(volume.array)
     if array.dtype.kind not in "biuf":
         raise UsageError(f"A volume holds real numbers; this one holds {array.dtype}.")
     dtypes = {"b": np.uint8, "f": np.float32}

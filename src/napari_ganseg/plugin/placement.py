@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from napari_ganseg.io.lazy import lazily
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.io.voxels import image_values
 from napari_ganseg.volume import Affine, Array, LabelMap, Volume, column_lengths, identity_affine
@@ -64,15 +65,24 @@ class Placement:
         """What has to be said about anything made on this grid."""
         return (*self.notes, self.assumption) if self.assumption else self.notes
 
-    def volume(self, array: Array) -> Volume:
+    def volume(self, array: Any, *, lazy: bool = False) -> Volume:
         """The layer's array as a Volume: real numbers of up to 32 bits, all finite.
+
+        Args:
+            array: numpy's, or one of those that are computed or read when they are indexed, such as dask's and zarr's.
+            lazy: leave such an array where it is, for scans larger than memory; `segment` reads it slab by slab.
 
         Raises:
             FileError: too many voxels are NaN or infinite.
         """
-        values, repairs = image_values(np.asarray(array), 1.0, 0.0)
+        if lazy and is_elsewhere(array):
+            left, repairs = lazily(array, self.axes, self.flips)
+            upright = cast(Array, left)
+        else:
+            values, repairs = image_values(np.asarray(array), 1.0, 0.0)
+            upright = self.upright(values)
         notes = (*self.all_notes, *repairs)
-        return Volume(array=self.upright(values), affine=self.affine, stored=self.stored, notes=notes)
+        return Volume(array=upright, affine=self.affine, stored=self.stored, notes=notes)
 
     def label_map(self, array: Array, **fields: Any) -> LabelMap:
         """The array of a Labels layer as a LabelMap."""
@@ -101,6 +111,13 @@ class Placement:
 
     def _steps(self) -> tuple[slice, ...]:
         return tuple(slice(None, None, -1 if f else 1) for f in self.flips)
+
+
+def is_elsewhere(array: Any) -> bool:
+    """Whether an array of real numbers gives its voxels only when it is indexed."""
+    if isinstance(array, np.ndarray) or not all(hasattr(array, a) for a in ("shape", "dtype", "__getitem__")):
+        return False
+    return isinstance(array.dtype, np.dtype) and array.dtype.kind in "biuf"
 
 
 def display(placement: Placement) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -42,7 +42,7 @@ def make_run(task: Task) -> Run[LabelMap]:
     from napari_ganseg.inference.engine import Settings, segmentation
     from napari_ganseg.models.library import find_path
 
-    volume, path = task.placement.volume(task.array), find_path(task.model, model_folder())
+    volume, path = task.placement.volume(task.array, lazy=True), find_path(task.model, model_folder())
     return segmentation(volume, path, Settings(**task.settings))
 
 

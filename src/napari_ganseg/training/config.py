@@ -102,6 +102,7 @@ class Unlabelled:
         threshold: the average's largest probability, above which a voxel counts.
         ramp: share of the steps over which mu rises to `consistency`.
         cut_mix: share of a patch that is taken from another one; 0 mixes nothing.
+        strong: share of the student's views that have each change of intensity, at the least.
         adversary: lambda of the second discriminator at full strength.
         learning_rate: of its Adam.
     """
@@ -110,6 +111,7 @@ class Unlabelled:
     threshold: Share = 0.8
     ramp: Annotated[float, Field(gt=0, le=1)] = 0.3
     cut_mix: Share = 0.35
+    strong: Share = 0.6
     adversary: Annotated[float, Field(ge=0, le=10)] = 0.0
     arch: DiscriminatorArch = field(default_factory=DiscriminatorArch)
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4

@@ -25,7 +25,7 @@ class Material:
     def at(self, step: int, config: TrainConfig, device: torch.device) -> tuple[Batch, UnlabelledBatch | None]:
         """The batches of one step, a function of seed and step alone; where there are several processes, a share."""
         fixed = config.card, config.variation, config.seed, step, config.batch_size, ranks.part()
-        further = unlabelled_batch(self.images, *fixed).to(device) if self.images else None
+        further = unlabelled_batch(self.images, *fixed, config.unlabelled.strong).to(device) if self.images else None
         return batch(self.labelled, *fixed).to(device), further
 
 

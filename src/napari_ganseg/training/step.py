@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from napari_ganseg.inference.precision import arithmetic
 from napari_ganseg.networks import weights_of
 from napari_ganseg.training import adversary, ranks
 from napari_ganseg.training.adversary import Pairs, verdicts
@@ -205,17 +206,5 @@ def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def precision(config: TrainConfig, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 on processors that compute it natively, float32 elsewhere."""
-    if config.precision == "auto" and has_bfloat16(device):
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is fast here, not merely emulated."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, flag, lambda: False)() for flag in flags)
+    """What the configuration wants to compute with."""
+    return arithmetic(config.precision, device)

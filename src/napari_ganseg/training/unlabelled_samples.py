@@ -21,7 +21,6 @@ from napari_ganseg.training.samples import intensities, spatial, which
 from napari_ganseg.volume import Volume
 
 Floats = npt.NDArray[np.float32]
-MOSTLY = 0.6  # of the strong views have each change
 APART = 32_452_843  # keeps these random numbers apart from those of the labelled samples
 
 
@@ -54,7 +53,7 @@ def prepare_image(volume: Volume, card: Card) -> Floats:
 
 def unlabelled_batch(
     images: Sequence[Floats], card: Card, augmentation: Augmentation, seed: int, step: int, size: int,
-    part: slice = slice(None),
+    part: slice = slice(None), strong: float = 0.6,
 ) -> UnlabelledBatch:  # fmt: skip
     """The batch of one step, a function of seed and step alone; the labelled samples stay what they are without it.
 
@@ -62,19 +61,20 @@ def unlabelled_batch(
         images: at least one, as `prepare_image` makes them.
         card, augmentation: of the training.
         seed, step, size, part: as for the labelled batch; every pass visits every image once.
+        strong: share of the strong views that have each change of intensity, at the least.
     """
     made = []
     for k in range(size)[part]:
         image = images[which(len(images), seed + 1, step * size + k)]
         own = np.random.SeedSequence([seed, step, k, APART]).generate_state(1)[0]
-        made.append(views(image, card, augmentation, int(own)))
-    weak, strong = zip(*made, strict=True)
-    return UnlabelledBatch(torch.stack(weak), torch.stack(strong))
+        made.append(views(image, card, augmentation, int(own), strong))
+    weak, changed = zip(*made, strict=True)
+    return UnlabelledBatch(torch.stack(weak), torch.stack(changed))
 
 
-def views(image: Floats, card: Card, augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
+def views(image: Floats, card: Card, augmentation: Augmentation, seed: int, strong: float) -> tuple[Tensor, Tensor]:
     """A weak and a strong view of one crop, (c, ...) both."""
-    pipeline = pipeline_for(card, augmentation)
+    pipeline = pipeline_for(card, augmentation, strong)
     pipeline.set_random_state(seed=seed % 2**32)
     made: Any = pipeline({"image": torch.from_numpy(image)})
     return made["weak"].as_tensor().float(), made["image"].as_tensor().float()
@@ -83,18 +83,18 @@ def views(image: Floats, card: Card, augmentation: Augmentation, seed: int) -> t
 _PIPELINES: dict[tuple[Any, ...], mt.Compose] = {}
 
 
-def pipeline_for(card: Card, a: Augmentation) -> mt.Compose:
+def pipeline_for(card: Card, a: Augmentation, strong: float) -> mt.Compose:
     """A crop anywhere, turned; kept as the weak view; then the intensities. Made once, as `samples` does."""
-    key = (card.patch, card.dims, a)
+    key = (card.patch, card.dims, a, strong)
     if key not in _PIPELINES:
         crop = mt.RandSpatialCropd("image", roi_size=card.patch, random_size=False)
         sides = [mt.RandFlipd("image", prob=0.5, spatial_axis=card.dims - 1)] if a.sides else []
         weak = [crop, *spatial(card, a, ["image"]), *sides, mt.CopyItemsd("image", names="weak")]
-        _PIPELINES[key] = mt.Compose([*weak, *intensities(card, stronger(a))])
+        _PIPELINES[key] = mt.Compose([*weak, *intensities(card, stronger(a, strong))])
     return _PIPELINES[key]
 
 
-def stronger(a: Augmentation) -> Augmentation:
-    """Every change of intensity that the labelled samples know, far more often: a view that is easy teaches nothing."""
+def stronger(a: Augmentation, share: float) -> Augmentation:
+    """Every change of intensity that the labelled samples know, more often: a view that is easy teaches nothing."""
     known = [name for name in ("noise", "smooth", "contrast", "bias", "low_resolution") if getattr(a, name)]
-    return replace(a, **{name: max(MOSTLY, getattr(a, name)) for name in known})
+    return replace(a, **{name: max(share, getattr(a, name)) for name in known})
