@@ -29,6 +29,7 @@ from benchmarks.adaptation.studies import (
 from benchmarks.record import add_line, lines, machine
 from napari_ganseg.adaptation.adapting import looked_at, taught_cases
 from napari_ganseg.adaptation.audit import Scans, audit
+from napari_ganseg.adaptation.blend import blended
 from napari_ganseg.adaptation.decision import decide
 from napari_ganseg.adaptation.division import divided, judging, teaching
 from napari_ganseg.adaptation.lessons import as_it_is
@@ -38,7 +39,6 @@ from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model, find_model
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.training.cases import Case
-from napari_ganseg.training.comparison import Trained
 from napari_ganseg.training.loop import training
 from napari_ganseg.training.provenance import Place
 
@@ -121,10 +121,10 @@ def same_steps(entry: Entry, study: Study, record: Path) -> list[tuple[str, Line
     model, of_seed = find_model(study.model), parts(study, entry.seed)
     scans = scans_of(study.name, SCANNERS["no shift"], entry.seed)
     trained, _ = trained_arm(entry, study, model, scans, of_seed, of_seed.new)
-    source, found = measured(study, trained.model, of_seed.test, None), []
+    source, found = measured(study, trained, of_seed.test, None), []
     for name in STRONG:
         scanner = scanner_of(replace(entry, scanner=name), record)
-        target = measured(study, trained.model, of_seed.test, scanner)
+        target = measured(study, trained, of_seed.test, scanner)
         found.append((name, {"severity": scanner.severity, "target": target, "source": source}))
     return found
 
@@ -151,7 +151,8 @@ def scanner_of(entry: Entry, record: Path) -> Scanner:
 def adapted(entry: Entry, study: Study, scanner: Scanner) -> Line:
     """What an arm reaches on the test patients: under the new scanner, and as they were."""
     model, of_seed = find_model(study.model), parts(study, entry.seed)
-    new, found = [shown_by(scanner, case) for case in of_seed.new], {"severity": scanner.severity}
+    new = [shown_by(scanner, case) for case in of_seed.new]
+    found: Line = {"severity": scanner.severity}
     if entry.arm == AUDIT:
         scans = scans_of(study.name, scanner, entry.seed)
         return found | {"audit": asdict(ended(audit(model, scans, "cpu", Controls())))}
@@ -162,10 +163,10 @@ def adapted(entry: Entry, study: Study, scanner: Scanner) -> Line:
         result = model
     else:
         scans = scans_of(study.name, scanner, entry.seed)
-        trained, told = trained_arm(entry, study, model, scans, of_seed, new)
-        result, found = trained.model, found | told
+        result, told = trained_arm(entry, study, model, scans, of_seed, new)
+        found |= told
         if entry.arm in ADAPTING:
-            found["decision"] = asdict(decision_on(entry, study, model, scans, trained))
+            found["decision"] = asdict(decision_on(entry, study, model, scans, result))
     if result is None:
         return found | {"target": None, "source": None}
     return found | {"target": measured(study, result, of_seed.test, scanner),
@@ -187,7 +188,7 @@ def shown_by(scanner: Scanner, case: Case) -> Case:
 
 def trained_arm(
     entry: Entry, study: Study, model: Model, scans: Scans, of_seed: Parts, new: Sequence[Case]
-) -> tuple[Trained, Line]:
+) -> tuple[Model, Line]:
     """Train an arm, and what its discriminator did."""
     options = study.options(entry.arm, entry.seed)
     config = configured(model.card, options)
@@ -206,15 +207,15 @@ def trained_arm(
         "lambda2_share": round(float(np.mean(["lambda2" in f for f in spoke])), 3),
         "d2_accuracy": round(float(np.mean(accuracies)), 3) if accuracies else None,
     }
-    return trained, told
+    return blended(model, trained.model, options.share), told
 
 
-def decision_on(entry: Entry, study: Study, model: Model, scans: Scans, trained: Trained) -> Any:
+def decision_on(entry: Entry, study: Study, model: Model, scans: Scans, result: Model) -> Any:
     """What the product would decide."""
     _, judged = divided(scans.source, study.options(entry.arm, entry.seed).patient_until)
     names = {case.name for case in judged}
     places = [i for i, case in enumerate(scans.source) if case.name in names]
-    return decide(model, trained.model, scans, places, "cpu", Controls())
+    return decide(model, result, scans, places, "cpu", Controls())
 
 
 def ended(work: Generator[Progress, None, T], told: Any = lambda _: None) -> T:

@@ -115,7 +115,7 @@ def test_a_better_model_is_written_where_it_was_asked_for(make_run: MakeRun) -> 
 def test_a_model_that_is_no_better_is_kept_in_the_run_folder(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DECISION, "gain_veto", lambda low: ("it is no better",))
+    monkeypatch.setattr(DECISION, "gain_veto", lambda *_: ("it is no better",))
     outcome = execute(folder := make_run()).result
     assert not outcome.is_better
     assert outcome.verdict.startswith("Not adapted, the original stays: it is no better")

@@ -31,11 +31,24 @@ from napari_ganseg.volume import Volume
 
 DECISION = import_module("napari_ganseg.adaptation.decision")
 SHAPE = (32, 32)
+OPEN = "it is not surely better on source scans that imitate the new ones, nor surely steadier on these"
+
+
+NO_WORD = (-0.1, 0.1)  # an interval that says nothing
 
 
 @pytest.mark.parametrize(("low", "is_sure"), [(0.01, True), (0.0001, True), (0.0, False), (-0.1, False)])
 def test_a_gain_must_be_sure(low: float, is_sure: bool) -> None:
-    assert (gain_veto(low) == ()) is is_sure
+    assert (gain_veto((low, 0.2), NO_WORD) == ()) is is_sure
+
+
+@pytest.mark.parametrize(("low", "is_sure"), [(0.001, True), (0.0, False), (-0.01, False)])
+def test_where_imitations_leave_it_open_surely_steadier_is_enough(low: float, is_sure: bool) -> None:
+    assert (gain_veto(NO_WORD, (low, 0.2)) == ()) is is_sure
+
+
+def test_steadiness_does_not_make_up_for_a_sure_loss() -> None:
+    assert gain_veto((-0.2, -0.01), (0.1, 0.2)) == ("it is surely worse on source scans that imitate the new ones",)
 
 
 @pytest.mark.parametrize(("high", "stays"), [(0.05, True), (0.0, True), (-0.01, True), (-0.0101, False), (-1, False)])
@@ -151,7 +164,7 @@ def decided(before: Model, after: Model, given: Scans | None = None) -> Decision
 def test_the_same_model_is_no_gain_and_nothing_else_speaks_against_it() -> None:
     model = bands_model(2)
     made = decided(model, model)
-    assert made.vetoes == ("it is not surely better on source scans that imitate the new ones",)
+    assert made.vetoes == (OPEN,)
     assert not made.is_accepted
     assert (made.imitation_before, made.steady_before) == (made.imitation_after, made.steady_after)
     assert (made.gain_low, made.gain_high, made.agreement) == (0, 0, 1)
@@ -192,7 +205,7 @@ def test_one_veto_is_enough(
 def test_a_model_that_finds_nothing_is_refused_for_every_reason() -> None:
     made = decided(bands_model(2), Model(make_card(2), Blind(), ""))
     assert not made.is_accepted
-    assert made.vetoes[0] == "it is not surely better on source scans that imitate the new ones"
+    assert made.vetoes[0] == "it is surely worse on source scans that imitate the new ones"
     assert made.vetoes[1] == f"it loses {made.source_before:.3f} Dice or more on the source's own scans"
     assert made.source_after == 0
     assert made.vetoes[-1] == "organ 1 vanishes from the new scans"
@@ -228,5 +241,5 @@ def test_where_nothing_is_contoured_nothing_is_gained() -> None:
     lacking = [replace(c, annotation=replace(c.annotation, missing=frozenset({1}))) for c in given.source]
     made = decided(bands_model(2), bands_model(2), replace(given, source=lacking))
     assert (made.imitation_before, made.imitation_after) == (0, 0)
-    assert made.vetoes == ("it is not surely better on source scans that imitate the new ones",)
+    assert made.vetoes == (OPEN,)
     assert made.classes[0].before is None

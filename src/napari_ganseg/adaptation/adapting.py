@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_ganseg.adaptation.appearance import Appearance, appearance, seen
 from napari_ganseg.adaptation.audit import Audit, Scans, audit
+from napari_ganseg.adaptation.blend import blended
 from napari_ganseg.adaptation.decision import Decision, decide
 from napari_ganseg.adaptation.division import divided, judging, teaching
 from napari_ganseg.adaptation.lessons import as_it_is, lessons, seen_case
@@ -20,7 +21,6 @@ from napari_ganseg.io.names import shown
 from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.run import Controls, Progress, Run
 from napari_ganseg.training.cases import Case, check_cases, good_cases, scan_folder
-from napari_ganseg.training.comparison import Trained
 from napari_ganseg.training.loop import training
 from napari_ganseg.training.progress import noted
 from napari_ganseg.training.provenance import Place
@@ -139,8 +139,9 @@ def work(
     cases = [*taught_cases(learnt, scans, model, options), *[judging(as_it_is(c, model.card)) for c in judged]]
     where = replace(place, parent=model, unlabelled=tuple(target))
     trained = yield from training(cases, config, where)(controls)
-    decision = yield from noted(decided(model, trained, scans, judged, device, controls), place.folder)
-    return Adapted(found, decision, with_words(trained.model, learnt, judged, target))
+    result = blended(model, trained.model, options.share)
+    decision = yield from noted(decided(model, result, scans, judged, device, controls), place.folder)
+    return Adapted(found, decision, with_words(result, learnt, judged, target))
 
 
 def audited(
@@ -153,13 +154,13 @@ def audited(
 
 
 def decided(
-    model: Model, trained: Trained, scans: Scans, judged: Sequence[Case], device: str, controls: Controls
+    model: Model, result: Model, scans: Scans, judged: Sequence[Case], device: str, controls: Controls
 ) -> Generator[Progress, None, Decision]:
     """Compare both models where no training looked."""
     yield Progress(0, 0, "deciding without labels")
     names = {case.name for case in judged}
     places = [i for i, case in enumerate(scans.source) if case.name in names]
-    return decide(model, trained.model, scans, places, device, controls)
+    return decide(model, result, scans, places, device, controls)
 
 
 def looked_at(model: Model, source: Sequence[Case], target: Sequence[Volume], controls: Controls) -> Scans:

@@ -26,6 +26,7 @@ class Options:
         restyle: whether source scans are restyled; without, only what is without labels can adapt.
         consistency: weight of the mean teacher on the new scans; 0 is off.
         adversary: weight of the discriminator that compares soft maps of new and restyled scans; 0 is off.
+        share: of the trained weights in the result; the rest is the original's.
         patient_until: what stands before this in a source scan's file name is the patient, who teaches or judges.
     """
 
@@ -36,6 +37,7 @@ class Options:
     adversary: float = 0.0
     learning_rate: float = 3e-4
     seed: int = 0
+    share: float = 0.75
     patient_until: str = ""
 
 
