@@ -14,7 +14,7 @@ from napari_ganseg.training.adversary import Pairs
 from napari_ganseg.training.config import TrainConfig
 
 WEIGHT, SECOND_WEIGHT = 1.0, 0.5  # at 0.05 the adversary's gradient was 0.004 of the labels': it did not speak up
-CONSISTENCY = 1.0  # set on the heart's calibration patients, seed 0
+CONSISTENCY, RAMP, SURE, STRONG = 1.0, 0.9, 0.95, 0.0  # a teacher that speaks late, of what it is sure of
 WHAT = {
     "supervised": "the network alone",
     "adversary": "a discriminator of (image, segmentation) pairs, on the labelled scans",
@@ -31,6 +31,9 @@ def configured(config: TrainConfig, arm: str) -> TrainConfig:
     judged = replace(config.adversary, weight=WEIGHT if arm in WITH_CRITIC else 0.0)
     unlabelled = replace(
         config.unlabelled,
+        ramp=RAMP,
+        threshold=SURE,
+        strong=STRONG,
         consistency=CONSISTENCY if arm in ("mean teacher", "both") else 0.0,
         adversary=SECOND_WEIGHT if arm in ("adversary on unlabelled", "both") else 0.0,
     )
