@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, Container, Label, PushButton, Table, create_widget
+from magicgui.widgets import CheckBox, ComboBox, Container, Label, PushButton, Table, create_widget
 from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QLabel, QSizePolicy
@@ -16,6 +16,8 @@ from napari_ganseg.plugin import commands
 from napari_ganseg.plugin.forewarning import forewarning
 from napari_ganseg.plugin.job_button import JobButton, is_alive
 from napari_ganseg.plugin.layers import LayerData, bare
+from napari_ganseg.plugin.live import Live
+from napari_ganseg.plugin.live_subject import Subject
 from napari_ganseg.plugin.placement import Placement, orientation_codes
 from napari_ganseg.plugin.preferences import model_folder, preferred_device
 from napari_ganseg.plugin.regions import VIEW, WHOLE, box_in_shapes, box_in_view, current_slice
@@ -53,6 +55,12 @@ class SegmentWidget(Container[Any]):
             tooltip="Where to look. Draw a rectangle in a Shapes layer and choose that layer, or zoom in.",
         )  # fmt: skip
         self.extent = ComboBox(name="extent", label="Segment", choices=[VOLUME, SLICE])
+        self.live = CheckBox(
+            name="live", text="Live: find structures while scrolling",
+            tooltip="Labels each axial slice you scroll to, on a layer of its own; a 3D model labels its neighbours, "
+            "too. Slices done are kept until the image or the model changes. A click on Segment goes first.",
+        )  # fmt: skip
+        self.live_words = Label(name="live_words", label=" ", visible=False)
         self.device = ComboBox(
             name="device", label="Device", choices=["auto", "cuda", "mps", "cpu"], value=preferred_device()
         )
@@ -62,12 +70,13 @@ class SegmentWidget(Container[Any]):
         self.save_button = PushButton(name="save_button", text="Save labels...", visible=False)
         super().__init__(
             widgets=[self.image, self.letters, self.model, self.about, self.warning, self.region, self.extent,
-                     self.device, self.button, self.table, self.notes, self.save_button],
+                     self.device, self.button, self.live, self.live_words, self.table, self.notes, self.save_button],
             labels=True,
         )  # fmt: skip
-        for text in (self.about, self.warning, self.notes):
+        for text in (self.about, self.warning, self.live_words, self.notes):
             wrap(text.native)
         self.native.setMinimumWidth(LEAST_WIDTH)
+        self._live = Live(self._viewer, self.live, self.live_words, self._subject)
         self._connect()
         watch(self._viewer)
         self.reset_choices()
@@ -79,6 +88,8 @@ class SegmentWidget(Container[Any]):
         self.letters.changed.connect(self._on_letters)
         self.model.changed.connect(self._on_model)
         self.region.changed.connect(self._warn)
+        for box in (self.image, self.letters, self.model, self.device):
+            box.changed.connect(self._live.look)
         self.save_button.clicked.connect(self._on_save)
         announcer.models_changed.connect(self._on_models_changed)
 
@@ -142,6 +153,10 @@ class SegmentWidget(Container[Any]):
     def is_busy(self) -> bool:
         """Whether a segmentation runs behind this viewer."""
         return job_of(self._viewer) is not None
+
+    def _subject(self) -> Subject:
+        """What Live looks at."""
+        return Subject.of(bare(self.image.value), self._cards.get(self.model.value), self.device.value)
 
     def _start(self) -> None:
         image = bare(self.image.value)
