@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from napari_ganseg.adaptation import adapt
     from napari_ganseg.batch import CaseResult, segment_folder
     from napari_ganseg.errors import GansegError
-    from napari_ganseg.inference import segment
+    from napari_ganseg.inference import segment, segment_with_confidence
     from napari_ganseg.io import read, read_labels, write
     from napari_ganseg.metrics import evaluate
     from napari_ganseg.models import list_models
@@ -26,6 +26,7 @@ _HOMES = {
     "GansegError": "errors",
     "adapt": "adaptation",
     "segment": "inference",
+    "segment_with_confidence": "inference",
     "read": "io",
     "read_labels": "io",
     "write": "io",
@@ -41,7 +42,8 @@ _HOMES = {
 
 __all__ = [
     "Annotation", "CaseResult", "GansegError", "LabelMap", "Volume", "adapt", "evaluate", "fit", "in_background",
-    "list_models", "read", "read_labels", "segment", "segment_folder", "segment_layers", "write", "write_report",
+    "list_models", "read", "read_labels", "segment", "segment_folder", "segment_layers", "segment_with_confidence",
+    "write", "write_report",
 ]  # fmt: skip
 
 

@@ -54,7 +54,10 @@ def labels_of(
 ) -> Generator[Progress, None, LabelMap]:
     """What the models find, merged."""
     options = job.options
-    settings = Settings(device=options.device, strict=options.strict, overlap=options.overlap)
+    settings = Settings(
+        device=options.device, strict=options.strict, overlap=options.overlap,
+        precision=options.precision, cpu_fallback=options.cpu_fallback,
+    )  # fmt: skip
     maps: list[LabelMap] = []
     for model in models:
         maps += [(yield from steps(loaded.volume, model, settings, controls))]

@@ -62,7 +62,7 @@ def segment_folder(
         cluster: the address of a Dask scheduler, or a client or cluster of dask.distributed, whose workers compute and
             see both folders under the same paths; docs/cluster.md says more. None computes here.
         **options: the fields of BatchOptions: patterns, layout, recursive, follow, overwrite, later_models, frame,
-            device, strict, overlap, patience_s.
+            device, strict, overlap, precision, cpu_fallback, patience_s.
 
     Returns:
         A Run. Its Progress carries each case that ended in `case`; its result has all of them, in alphabetical order.

@@ -32,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
         frame=options.frame,
         device=options.device,
         strict=options.strict,
+        precision=options.precision,
+        cpu_fallback=options.cpu_fallback,
     )
     with cancelling(work) as received:
         results = watched(work)

@@ -25,6 +25,10 @@ def add(commands: Any) -> None:
     model = "a name that 'napari-ganseg models' shows, or a model file; several for a folder"
     command.add_argument("--model", required=True, nargs="+", help=model)
     command.add_argument("--device", default="auto", help="auto (default), cuda, mps or cpu")
+    fallback = "go on with the CPU where the GPU has no room even for small tiles"
+    command.add_argument("--cpu-fallback", action="store_true", help=fallback)
+    precision = "float32 does not use the faster bfloat16 where the processor has it"
+    command.add_argument("--precision", choices=("auto", "float32"), default="auto", help=precision)
     command.add_argument("--strict", action="store_true", help="refuse a scan that is not what the model knows")
     command.add_argument("--frame", type=int, help="which image along the fourth axis, from 0")
     one = command.add_argument_group("one scan")
@@ -71,7 +75,10 @@ def segment_scan(options: argparse.Namespace, model: str) -> int:
     check_target(options.labels, volume.stored)
     from napari_ganseg.inference.engine import Settings, segmentation
 
-    settings = Settings(region=options.region, device=options.device, strict=options.strict)
+    settings = Settings(
+        region=options.region, device=options.device, strict=options.strict,
+        precision=options.precision, cpu_fallback=options.cpu_fallback,
+    )  # fmt: skip
     labels = with_bar(segmentation(volume, model, settings))
     for note in labels.notes:
         print(f"Note: {note}", file=sys.stderr)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_ganseg.inference.device import choose_device, device_names
     from napari_ganseg.inference.domain import doubts
-    from napari_ganseg.inference.engine import segment, segmentation
+    from napari_ganseg.inference.engine import segment, segment_with_confidence, segmentation
 
 _HOMES = {
     "choose_device": "device",
     "device_names": "device",
     "doubts": "domain",
     "segment": "engine",
+    "segment_with_confidence": "engine",
     "segmentation": "engine",
 }
 
-__all__ = ["choose_device", "device_names", "doubts", "segment", "segmentation"]
+__all__ = ["choose_device", "device_names", "doubts", "segment", "segment_with_confidence", "segmentation"]
 
 
 def __getattr__(name: str) -> Any:

@@ -144,18 +144,29 @@ class Blocks:
                 yield Block(sections, *self._sums.pop(key, (None, None)))
 
     def _sum_up(self, key: Place, place: Place, sections: Sequence[Section], logits: Tensor) -> None:
-        """Add what a tile says about a block."""
-        if key not in self._sums:
-            shape = [s.reach - s.start for s in sections]
-            self._sums[key] = (
-                torch.zeros((len(logits), *shape), device=self.device),
-                torch.zeros(shape, device=self.device),
-            )
-        total, weights = self._sums[key]
+        """Add what a tile says about a block; on a CPU class by class, so that nothing of a tile's size is copied."""
         inside, outside = self._common(place, sections)
-        window = self.window[inside[1:]]
-        total[outside].addcmul_(logits[inside].float(), window)
+        window, is_new = self.window[inside[1:]], key not in self._sums
+        if is_new:
+            self._sums[key] = self._empty(sections, logits)
+        total, weights = self._sums[key]
+        is_filled = is_new and window.shape == weights.shape
+        if is_new and not is_filled:
+            total.zero_()
+        before, said = total[outside], logits[inside]
+        for sums, more in zip(before, said, strict=True) if self.device.type == "cpu" else [(before, said)]:
+            if is_filled:
+                torch.mul(more, window, out=sums)
+            else:
+                sums.addcmul_(more, window)
         weights[outside[1:]] += window
+
+    def _empty(self, sections: Sequence[Section], logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Room for sums and weights of a block; in half precision where the logits have no more."""
+        shape = [s.reach - s.start for s in sections]
+        kind = torch.float32 if logits.dtype == torch.float32 else torch.float16
+        total = torch.empty((len(logits), *shape), dtype=kind, device=self.device)
+        return total, torch.zeros(shape, device=self.device)
 
     def _common(self, place: Place, sections: Sequence[Section]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Where tile and block meet, as the tile counts and as the block counts."""
@@ -165,21 +176,3 @@ class Blocks:
             inside.append(slice(start - box.start, stop - box.start))
             outside.append(slice(start - section.start, stop - section.start))
         return tuple(inside), tuple(outside)
-
-
-def winners(scores: Tensor) -> Tensor:
-    """The class with the highest of (classes, ...) scores, as uint8 or int16; ties go to the first, background.
-
-    Class by class: `argmax` over the first axis takes three times as long on a CPU (`benchmarks.speed`).
-    """
-    is_few = len(scores) <= 255
-    if scores.device.type != "cpu" or not is_few:
-        return scores.argmax(0).to(torch.uint8 if is_few else torch.int16)
-    best = scores[0].clone(memory_format=torch.contiguous_format)
-    found = torch.zeros(best.shape, dtype=torch.uint8)
-    is_better = torch.empty(best.shape, dtype=torch.bool)
-    for number, score in enumerate(scores[1:], start=1):
-        torch.gt(score, best, out=is_better)
-        torch.maximum(best, score, out=best)
-        found = torch.maximum(found, is_better.view(torch.uint8).mul_(number), out=found)
-    return found

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_ganseg.inference.blocks import TINY, Block, Section, winners
+from napari_ganseg.inference.blocks import TINY, Block, Section
 from napari_ganseg.inference.frame import Axis, Places
 from napari_ganseg.inference.target import Target
+from napari_ganseg.inference.winners import winners
 from napari_ganseg.volume import Array, smallest_type
 
 AT_ONCE = 2**24  # scores that are interpolated together
@@ -41,12 +42,12 @@ class Canvas:
         box = self._box(block.sections)
         if block.scores is None or any(s.stop <= s.start for s in box):
             return
-        found = winners(block.scores).cpu().numpy()
+        found = winners(block.scores)
         if self.is_resampled:
             between = Between(self.axes, block.sections, box)
             labels = between.nearest(found)
             for index, at in between.undecided(found, max(1, AT_ONCE // len(self.values))):
-                labels[index] = winners(at.interpolated(block)).cpu().numpy()
+                labels[index] = winners(at.interpolated(block))
         else:
             labels = found[self._cut(block.sections, box)]
         self.target.labels[self.target.index(box)] = self.values[labels]

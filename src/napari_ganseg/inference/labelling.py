@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from napari_ganseg import grid
-from napari_ganseg.errors import ComputeError
 from napari_ganseg.inference.blocks import Blocks
 from napari_ganseg.inference.body import Body
 from napari_ganseg.inference.canvas import Canvas
@@ -111,15 +110,8 @@ def planes_for(axis: Axis, wanted: slice) -> tuple[int, int]:
 
 
 def scores(network: nn.Module, image: Floats, job: Job) -> Tensor:
-    """Logits (classes, *tile) of one tile (channels, *tile).
-
-    Raises:
-        ComputeError: they are not finite; the best of nothing would be a silent background.
-    """
+    """Logits (classes, *tile) of one tile (channels, *tile)."""
     with torch.inference_mode(), arithmetic(job.precision, job.device):
         batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(job.device)
         logits: Tensor = network(batch)[0]
-        is_finite = bool(logits.sum(dtype=torch.float32).isfinite())
-    if not is_finite:
-        raise ComputeError("The network computed NaN. Try the CPU as device; please report it if that fails too.")
     return logits

@@ -17,7 +17,7 @@ from napari_ganseg.models import Card
 
 GIB = 2**30
 LIVE = 6  # feature maps of the finest level that a U-Net holds at once: skip, concatenation, convolution and norm
-FLOAT = 4  # bytes
+FLOAT, HALF = 4, 2  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def estimated(card: Card, axes: Sequence[Axis], tiling: Tiling, device: torch.de
     waiting = front(tiling, int(any(axis.is_resampled for axis in axes)))
     planes = FLOAT * len(card.channels) * 2 * tiling.tile[0] * prod(tiling.shape[1:])
     return Memory(
-        network, FLOAT * (card.out_channels + 1) * waiting, planes, free(device), free(torch.device("cpu")),
+        network, (HALF * card.out_channels + FLOAT) * waiting, planes, free(device), free(torch.device("cpu")),
         is_apart=store != device, is_main=device.type == "cpu",
     )  # fmt: skip
 
