@@ -71,9 +71,9 @@ def heart() -> Study:
 def hippocampus() -> Study:
     """3D: both parts of the hippocampus at 1 mm, 112 cases in the pool."""
     base = recipe("hippocampus-mri")
-    arch = replace(base.card.arch, features=(8, 16, 32, 64))  # twice the steps at equal time: better at 8 labels
+    arch = replace(base.card.arch, features=(8, 16, 32, 64))  # half as wide, trained twice as long at thrice the rate
     card = replace(base.card, name="hippocampus", arch=arch)
-    config = replace(base, card=card, steps=1000, validate_every=1000, batch_size=2)
+    config = replace(base, card=card, steps=1000, validate_every=1000, batch_size=2, learning_rate=3e-3)
     return Study("hippocampus", "hippocampus_mri", config, {8: ("supervised", "adversary", *SEMI, LAST)})
 
 

@@ -8,9 +8,8 @@ from math import prod
 import numpy as np
 
 from benchmarks.speed.claims import Finding, at_most
-from benchmarks.speed.memory import row
+from benchmarks.speed.memory import TILE, row
 from benchmarks.speed.peak import peak_of
-from benchmarks.speed.subjects import PATCH
 from benchmarks.speed.ways import OURS
 
 PLANE, SLICES = (192, 192), (150, 300, 600, 1200)  # voxels (y, x), and how many of them
@@ -18,7 +17,7 @@ CLASSES, EXPONENT = 25, 1.05
 
 
 def growth(device: str = "cpu", plane: Sequence[int] = PLANE, slices: Sequence[int] = SLICES,
-           patch: Sequence[int] = PATCH) -> Finding:  # fmt: skip
+           patch: Sequence[int] = TILE) -> Finding:  # fmt: skip
     """The exponent of the voxels, from a line through the logarithms; each size in a fresh process."""
     shapes = [(n, *plane) for n in slices]
     peaks = [peak_of(OURS, shape, CLASSES, "one convolution", device, patch) for shape in shapes]

@@ -8,11 +8,12 @@ from typing import Any
 
 from benchmarks.speed.claims import Claim, Finding, at_most
 from benchmarks.speed.peak import Peak, peak_of
-from benchmarks.speed.subjects import PATCH, Network
+from benchmarks.speed.subjects import Network
 from benchmarks.speed.ways import COMMON, OURS
 
 SHAPE, LONG = (200, 256, 256), (1200, 512, 512)  # voxels (z, y, x)
 CLASSES = (25, 117)
+TILE = (64, 64, 64)  # of both; the engine takes what a model's card says
 SHARE, FLAT, LONG_GB = 0.25, 5.0, 3.0
 MIB = 2**20
 
@@ -24,7 +25,7 @@ class Sizes:
     shape: Sequence[int] = SHAPE
     long: Sequence[int] = LONG
     classes: Sequence[int] = CLASSES
-    patch: Sequence[int] = PATCH
+    patch: Sequence[int] = TILE
     network: Network = "one convolution"
 
 
