@@ -46,6 +46,7 @@ RECORD = Path("docs/benchmarks/adaptation.jsonl")
 FOLDER = Path("runs/adaptation")
 SEVERITIES, LEAST_LOSS, TRIED = (0.5, 1.0, 1.5, 2.0, 3.0), 0.05, 40
 AUDIT, SEVERITY = "audit", "severity"
+CLAIMED = ("teacher", "adversary")  # what a user gets, and what an adversary adds to it
 Line = dict[str, Any]
 T = TypeVar("T")
 
@@ -70,13 +71,16 @@ class Entry:
 
 
 def wanted(study: Study) -> list[Entry]:
-    """Every run of a study: severities first, then seed by seed."""
+    """Every run of a study: severities, what the claims rest on, then the other arms; each seed by seed."""
     first = [Entry(study.name, scanner, SEVERITY, 0) for scanner in STRONG]
     nothing = [Entry(study.name, scanner, "do nothing", 0) for scanner in STRONG]
+    arms = [arm for arm in ARMS if arm != "do nothing"]
+    claimed, others = [arm for arm in arms if arm in CLAIMED], [arm for arm in arms if arm not in CLAIMED]
     rest = []
-    for seed in range(study.seeds):
-        rest += [Entry(study.name, scanner, AUDIT, seed) for scanner in SCANNERS]
-        rest += [Entry(study.name, scanner, arm, seed) for arm in ARMS for scanner in STRONG if arm != "do nothing"]
+    for group in (claimed, others):
+        for seed in range(study.seeds):
+            rest += [Entry(study.name, scanner, AUDIT, seed) for scanner in SCANNERS if group is claimed]
+            rest += [Entry(study.name, scanner, arm, seed) for arm in group for scanner in STRONG]
     return [*first, *nothing, *rest]
 
 
