@@ -44,6 +44,8 @@ def test_an_option_that_means_nothing_is_refused(option: dict[str, Any], words: 
 
 def test_the_device_does_not_decide_about_the_voxels() -> None:
     assert BatchOptions(device="cpu").parameters(1) == BatchOptions(device="cuda").parameters(1)
+    assert BatchOptions(cpu_fallback=True).parameters(1) == BatchOptions().parameters(1)
+    assert BatchOptions(precision="float32").parameters(1) != BatchOptions().parameters(1)
 
 
 def test_the_rule_of_merging_counts_only_where_there_is_something_to_merge() -> None:

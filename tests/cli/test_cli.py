@@ -47,6 +47,12 @@ def test_segment_writes_names_and_provenance_beside(scan: Path, out: Path) -> No
     assert sidecar["provenance"]["device"] == "cpu"
 
 
+def test_the_record_says_what_it_was_computed_in(scan: Path, out: Path) -> None:
+    assert run("segment", scan, out, "--model", "tiny", "--precision", "float32", "--cpu-fallback") == 0
+    made = json.loads((out.parent / "seg.json").read_text())["provenance"]
+    assert (made["precision"], made["memory"]) == ("float32", "as planned")
+
+
 def test_segment_is_what_python_gives(scan: Path, out: Path, library: Path) -> None:
     run("segment", scan, out, "--model", library / "tiny.ganseg.safetensors")
     assert np.array_equal(ganseg.read_labels(out).array, ganseg.segment(scan, "tiny").array)

@@ -293,6 +293,13 @@ def test_only_the_largest_piece_stays_where_the_card_says_so() -> None:
     assert (segment(scan, bands_model(postprocessing=Postprocessing((1,)))).array > 0).sum() == 6**3
 
 
+def test_of_a_slice_nothing_is_erased_since_the_largest_piece_may_lie_elsewhere() -> None:
+    array = np.full((16, 20, 20), -1000, np.float32)
+    array[2:8, 2:8, 2:8] = array[4, 12:14, 12:14] = 500
+    model = bands_model(postprocessing=Postprocessing((1,)))
+    assert (segment(Volume(array=array), model, slice_index=4).array[4] > 0).sum() == 6**2 + 2**2
+
+
 def test_channels_go_in_together(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(0, 200, (12, 13, 14, 2)).astype(np.float32)
     nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "two.nii")
