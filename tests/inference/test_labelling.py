@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from napari_ganseg.errors import ComputeError, UsageError
 from napari_ganseg.inference import segment
 from napari_ganseg.inference.engine import segment_with_confidence
 from napari_ganseg.inference.frame import frame_of
-from napari_ganseg.inference.labelling import Job, on_device, planes_for, scores, slice_at
+from napari_ganseg.inference.labelling import Job, label, on_device, planes_for, scores, slice_at
+from napari_ganseg.inference.target import Target
 from napari_ganseg.models import Model
 from napari_ganseg.models.card import Postprocessing
 from napari_ganseg.run import Controls
@@ -59,7 +61,7 @@ def test_one_tile_is_the_network_on_the_whole_scan(spacing: tuple[float, ...]) -
     scaled, _ = grid.resample(scan, spacing)
     prepared = model.card.preprocessing.intensity().apply(scaled)
     padded, undo = grid.pad(prepared, [max(8, -(-n // 4) * 4) for n in prepared.shape], None)
-    logits = scores(model.network, padded.array[np.newaxis], job_for(model)).numpy()
+    logits = scores(model.network, [padded.array[np.newaxis]], job_for(model))[0].numpy()
     means = undo(padded.derive(array=logits, has_channels=True)).array
     for axis, places in enumerate(frame_of(scan, spacing), start=1):
         means = grid.interpolate(means, places.back, axis)
@@ -240,3 +242,16 @@ def test_a_network_stays_the_librarys_own_where_it_already_is() -> None:
     moved = on_device(network, torch.device("meta"))
     assert moved is not network
     assert network.weight.device == CPU
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_tiles_that_go_through_together_are_labelled_as_one_by_one(batch: int) -> None:
+    array = noise((40, 20, 50)).array.copy()
+    array[:, :, 20:] = -1000  # tiles of air between the others
+    scan, model = Volume(array=array), random_model(3, 2, patch=(16, 16, 16), modality="CT")
+    job = replace(job_for(model), batch=batch)
+    found = np.zeros(scan.shape, np.uint8)
+    box = tuple(slice(0, n) for n in scan.shape)
+    progress = list(label(scan, job, Target(found, None, box, slice(0, 40))))
+    assert np.array_equal(found, segment(scan, model, precision="float32").array)
+    assert progress[-1].done == progress[-1].total == len(progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -84,3 +85,9 @@ def test_what_torch_keeps_for_itself_is_free(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=11))
     assert module.free(CUDA) == 7
     assert module.free(CPU) == 11
+
+
+def test_a_gpu_takes_as_many_tiles_as_there_is_room_for_and_a_processor_one() -> None:
+    roomy = Memory(network=10, scores=20, planes=5, free=100, free_main=50, is_apart=False)
+    assert (roomy.batch, replace(roomy, is_apart=True).batch, replace(roomy, is_main=True).batch) == (4, 5, 1)
+    assert (replace(roomy, free=10**6).batch, replace(roomy, free=1).batch) == (8, 1)

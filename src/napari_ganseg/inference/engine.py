@@ -186,7 +186,7 @@ def computed(
         if not needs.fits and rung is not ladder[-1]:
             continue
         precision = for_labels(settings.precision, rung.device, model.card.dims)
-        job = Job(model, rung.device, controls, settings.overlap, precision, rung.store, rung.patch)
+        job = Job(model, rung.device, controls, settings.overlap, precision, rung.store, rung.patch, needs.batch)
         yield Progress(0, 0, f"loading; it {needs}")
         if (yield from tried(part, job, target)):
             return rung

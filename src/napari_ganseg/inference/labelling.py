@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from napari_ganseg.inference.frame import Axis, frame_of
 from napari_ganseg.inference.precision import Precision, arithmetic
 from napari_ganseg.inference.sight import Sight
 from napari_ganseg.inference.target import Target
-from napari_ganseg.inference.tiles import Tiling, cover, tile_shape
+from napari_ganseg.inference.tiles import Place, Tiling, cover, tile_shape
 from napari_ganseg.models import Card, Model
 from napari_ganseg.networks import divisor
 from napari_ganseg.run import Controls, Progress
@@ -37,6 +37,7 @@ class Job:
         device, store: where the network computes, and where its scores wait to be summed up.
         overlap: share of a tile that neighbours have in common.
         patch: voxels of a tile; empty for the card's.
+        batch: tiles that go through the network together.
     """
 
     model: Model
@@ -46,6 +47,7 @@ class Job:
     precision: Precision = "auto"
     store: torch.device | None = None
     patch: tuple[int, ...] = ()
+    batch: int = 1
 
 
 def label(part: Volume, job: Job, target: Target) -> Labelling:
@@ -85,10 +87,7 @@ def label_grid(part: Volume, job: Job, network: nn.Module, target: Target) -> La
     blocks = Blocks(tiling, int(canvas.is_resampled), job.store or job.device)
     sight = Sight(part, axes, card.preprocessing.intensity())
     body = Body(card, sight.scaling)
-    for done, place in enumerate(tiling.places(), start=1):
-        job.controls.check()
-        image = sight.tile(tiling.box(place))
-        logits = scores(network, image, job) if body.is_in(image) else None
+    for done, (place, logits) in enumerate(scored(tiling, sight, body, network, job), start=1):
         for block in blocks.add(place, logits):
             canvas.put(block)
         yield Progress(done, len(tiling), "segmenting")
@@ -109,9 +108,35 @@ def planes_for(axis: Axis, wanted: slice) -> tuple[int, int]:
     return int(first), min(int(np.ceil(last)), len(axis.seen) - 1)
 
 
-def scores(network: nn.Module, image: Floats, job: Job) -> Tensor:
-    """Logits (classes, *tile) of one tile (channels, *tile)."""
+def scored(
+    tiling: Tiling, sight: Sight, body: Body, network: nn.Module, job: Job
+) -> Iterator[tuple[Place, Tensor | None]]:
+    """What the network says of each tile, in their order; None where a tile holds nothing."""
+    places: list[tuple[Place, bool]] = []
+    images: list[Floats] = []
+    for place in tiling.places():
+        job.controls.check()
+        image = sight.tile(tiling.box(place))
+        places.append((place, body.is_in(image)))
+        images += [image] * places[-1][1]
+        if len(images) == job.batch:
+            yield from paired(places, scores(network, images, job))
+            places, images = [], []
+    yield from paired(places, scores(network, images, job) if images else ())
+
+
+def paired(places: Sequence[tuple[Place, bool]], logits: Iterable[Tensor]) -> Iterator[tuple[Place, Tensor | None]]:
+    """Tiles with their logits; of those that hold nothing there are none."""
+    each = iter(logits)
+    for place, holds_something in places:
+        yield place, next(each) if holds_something else None
+
+
+def scores(network: nn.Module, images: Sequence[Floats], job: Job) -> Tensor:
+    """Logits (tiles, classes, *tile) of tiles (channels, *tile)."""
     with torch.inference_mode(), arithmetic(job.precision, job.device):
-        batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(job.device)
-        logits: Tensor = network(batch)[0]
+        batch = torch.from_numpy(np.stack(images))
+        if job.device.type == "cuda":
+            batch = batch.pin_memory()
+        logits: Tensor = network(batch.to(job.device, non_blocking=True))
     return logits

@@ -18,6 +18,7 @@ from napari_ganseg.models import Card
 GIB = 2**30
 LIVE = 6  # feature maps of the finest level that a U-Net holds at once: skip, concatenation, convolution and norm
 FLOAT, HALF = 4, 2  # bytes
+MOST_TILES = 8  # at once, after which a GPU gains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class Memory:
         else:
             on_device += self.scores
         return on_device <= self.free and in_main <= self.free_main
+
+    @property
+    def batch(self) -> int:
+        """Tiles for which a GPU has room at once, with as much to spare; a processor is busy with one."""
+        room = self.free - (0 if self.is_apart else self.scores)
+        return 1 if self.is_main else max(1, min(MOST_TILES, room // max(1, 2 * self.network)))
 
     def __str__(self) -> str:
         return f"needs about {(self.network + self.scores + self.planes) / GIB:.1f} GiB, {self.free / GIB:.1f} are free"
