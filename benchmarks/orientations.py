@@ -35,7 +35,8 @@ load_triton_apart()  # before torch, which comes with what follows
 
 from benchmarks.lopsided_model import CLASSES, least_disagreement, lopsided_model  # noqa: E402
 from napari_ganseg.errors import GansegError  # noqa: E402
-from napari_ganseg.inference.engine import Settings, segmentation  # noqa: E402
+from napari_ganseg.inference.engine import segmentation  # noqa: E402
+from napari_ganseg.inference.settings import Settings  # noqa: E402
 from napari_ganseg.io import read, read_labels  # noqa: E402
 from napari_ganseg.io.stored import StoredGrid  # noqa: E402
 from napari_ganseg.models import Model  # noqa: E402

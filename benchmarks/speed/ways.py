@@ -12,7 +12,7 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers import sliding_window_inference
 
 from benchmarks.speed.subjects import Subject
-from napari_ganseg.inference import engine
+from napari_ganseg.inference import engine, settings
 from napari_ganseg.inference.labelling import tiles_of
 from napari_ganseg.inference.precision import Precision, arithmetic
 from napari_ganseg.inference.tiles import Box
@@ -42,9 +42,9 @@ def half(subject: Subject) -> Array:
 
 def ours(subject: Subject, precision: Precision = "auto", overlap: float | None = None) -> Array:
     """Labels by the engine as it comes."""
-    settings: dict[str, Any] = {"device": str(subject.device), "precision": precision}
-    settings |= {} if overlap is None else {"overlap": overlap}
-    return engine.segment(subject.volume, subject.model, **settings).array
+    chosen: dict[str, Any] = {"device": str(subject.device), "precision": precision}
+    chosen |= {} if overlap is None else {"overlap": overlap}
+    return engine.segment(subject.volume, subject.model, **chosen).array
 
 
 def bare(subject: Subject, boxes: Sequence[Box], precision: Precision) -> None:
@@ -64,7 +64,7 @@ def common_tiles(subject: Subject, overlap: float = OVERLAP) -> list[Box]:
 def own_tiles(subject: Subject, overlap: float | None = None) -> list[Box]:
     """The engine's."""
     card = subject.model.card
-    tiling = tiles_of(subject.volume, card, card.patch, engine.OVERLAP if overlap is None else overlap)[1]
+    tiling = tiles_of(subject.volume, card, card.patch, settings.OVERLAP if overlap is None else overlap)[1]
     return [tiling.box(place) for place in tiling.places()]
 
 

@@ -29,8 +29,8 @@ from napari_ganseg.errors import (
     UsageError,
 )
 from napari_ganseg.inference import segment, segmentation
-from napari_ganseg.inference.engine import Settings
 from napari_ganseg.inference.precision import name_of
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.models import Model
 from napari_ganseg.models.card import CardClass, FieldOfView, Postprocessing
 from napari_ganseg.volume import LabelMap, Volume, identity_affine

@@ -13,10 +13,11 @@ from builders import noise, random_model
 from torch import Tensor, nn
 
 from napari_ganseg.errors import Cancelled, ComputeError
-from napari_ganseg.inference import engine, labelling, segment, segmentation
+from napari_ganseg.inference import computing, labelling, segment, segmentation
 from napari_ganseg.inference import memory as memory_module
 from napari_ganseg.inference.engine import segment_with_confidence
 from napari_ganseg.inference.ladder import Rung, is_out_of_memory, rungs, with_longest_halved
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.models import Model
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -157,9 +158,7 @@ def test_nothing_of_a_failed_rung_remains() -> None:
 
 
 def test_a_rung_that_cannot_fit_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs = [
-        engine.memory_for(SCAN, MODEL.card, engine.Settings(), rung) for rung in rungs(CPU, (64, 64), (4, 4), False)
-    ]
+    needs = [computing.memory_for(SCAN, MODEL.card, Settings(), rung) for rung in rungs(CPU, (64, 64), (4, 4), False)]
     between = sum(n.network + n.scores + n.planes for n in needs[:2]) // 2
     monkeypatch.setattr(memory_module, "free", lambda device: between)
     labels = segment(SCAN, MODEL)

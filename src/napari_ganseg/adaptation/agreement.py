@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_ganseg.inference.domain import finite
-from napari_ganseg.inference.engine import Settings, segmentation
+from napari_ganseg.inference.engine import segmentation
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls

@@ -12,8 +12,9 @@ from napari_ganseg.batch.result import CaseResult, cancelled, failed
 from napari_ganseg.batch.work import Loaded, Made
 from napari_ganseg.errors import Cancelled
 from napari_ganseg.inference.device import choose_device
-from napari_ganseg.inference.engine import Settings, steps
+from napari_ganseg.inference.engine import steps
 from napari_ganseg.inference.labelling import on_device
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.models import Model
 from napari_ganseg.run import Controls, Progress
 from napari_ganseg.volume import LabelMap

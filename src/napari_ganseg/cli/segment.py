@@ -73,7 +73,8 @@ def segment_scan(options: argparse.Namespace, model: str) -> int:
     lazy = is_large(options.scan)
     volume = read(options.scan, frame=options.frame, channels=channels, orientation=orientation, lazy=lazy)
     check_target(options.labels, volume.stored)
-    from napari_ganseg.inference.engine import Settings, segmentation
+    from napari_ganseg.inference.engine import segmentation
+    from napari_ganseg.inference.settings import Settings
 
     settings = Settings(
         region=options.region, device=options.device, strict=options.strict,

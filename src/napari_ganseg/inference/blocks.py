@@ -15,6 +15,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from napari_ganseg.inference.pool import Pool
 from napari_ganseg.inference.tiles import Place, Tiling, importance
 
 TINY = torch.finfo(torch.float32).tiny  # divides the sums of voxels that no tile was computed for
@@ -120,6 +121,7 @@ class Blocks:
         self.lines = lines_of(tiling, halo)
         self._left: dict[Place, int] = {}
         self._sums: dict[Place, tuple[Tensor, Tensor]] = {}
+        self._pools: dict[torch.dtype, Pool] = {}
 
     @cached_property
     def window(self) -> Tensor:
@@ -143,6 +145,11 @@ class Blocks:
                 del self._left[key]
                 yield Block(sections, *self._sums.pop(key, (None, None)))
 
+    def give_back(self, block: Block) -> None:
+        """A block is labelled; later ones may have its memory."""
+        if block.scores is not None and block.weight is not None:
+            self._pool_for(block.scores.dtype).give_back(block.scores)
+
     def _sum_up(self, key: Place, place: Place, sections: Sequence[Section], logits: Tensor) -> None:
         """Add what a tile says about a block; on a CPU class by class, so that nothing of a tile's size is copied."""
         inside, outside = self._common(place, sections)
@@ -165,8 +172,10 @@ class Blocks:
         """Room for sums and weights of a block; in half precision where the logits have no more."""
         shape = [s.reach - s.start for s in sections]
         kind = torch.float32 if logits.dtype == torch.float32 else torch.float16
-        total = torch.empty((len(logits), *shape), dtype=kind, device=self.device)
-        return total, torch.zeros(shape, device=self.device)
+        return self._pool_for(kind).take((len(logits), *shape)), torch.zeros(shape, device=self.device)
+
+    def _pool_for(self, kind: torch.dtype) -> Pool:
+        return self._pools.setdefault(kind, Pool(kind, self.device))
 
     def _common(self, place: Place, sections: Sequence[Section]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Where tile and block meet, as the tile counts and as the block counts."""

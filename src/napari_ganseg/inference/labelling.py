@@ -90,6 +90,7 @@ def label_grid(part: Volume, job: Job, network: nn.Module, target: Target) -> La
     for done, (place, logits) in enumerate(scored(tiling, sight, body, network, job), start=1):
         for block in blocks.add(place, logits):
             canvas.put(block)
+            blocks.give_back(block)
         yield Progress(done, len(tiling), "segmenting")
     job.controls.check()
 

@@ -82,8 +82,8 @@ class LiveScan:
 
     def _planes(self, index: int) -> slice:
         """The slices that the same tiles label: one for a 2D model, as deep as tiles are apart for a 3D model."""
-        from napari_ganseg.inference.engine import OVERLAP
         from napari_ganseg.inference.labelling import planes_for, tiles_of
+        from napari_ganseg.inference.settings import OVERLAP
 
         if self.volume.spatial_ndim == 2 or self.model.card.dims == 2:
             return slice(index, index + 1)
@@ -106,9 +106,11 @@ class LiveScan:
         all pieces are shown.
         """
         from napari_ganseg.inference.components import keep_largest
+        from napari_ganseg.inference.computing import computed
         from napari_ganseg.inference.device import choose_device
-        from napari_ganseg.inference.engine import Settings, computed, empty_labels
+        from napari_ganseg.inference.engine import empty_labels
         from napari_ganseg.inference.region import region_of
+        from napari_ganseg.inference.settings import Settings
 
         card, labels = self.model.card, empty_labels(part, self.model.card)
         region = region_of(part, None, None)

@@ -39,7 +39,8 @@ class Task:
 
 def make_run(task: Task) -> Run[LabelMap]:
     """The segmentation, made where torch may be imported: in the background."""
-    from napari_ganseg.inference.engine import Settings, segmentation
+    from napari_ganseg.inference.engine import segmentation
+    from napari_ganseg.inference.settings import Settings
     from napari_ganseg.models.library import find_path
 
     volume, path = task.placement.volume(task.array, lazy=True), find_path(task.model, model_folder())

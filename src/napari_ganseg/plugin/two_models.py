@@ -90,7 +90,8 @@ def segmented(
     volume: Volume, path: Path, device: str, turn: int, controls: Controls
 ) -> Generator[Progress, None, LabelMap]:
     """What one model finds; its progress is a half of the whole."""
-    from napari_ganseg.inference.engine import Settings, segmentation
+    from napari_ganseg.inference.engine import segmentation
+    from napari_ganseg.inference.settings import Settings
 
     run = segmentation(volume, loaded(path), Settings(device=device))
     for step in run:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from napari_ganseg.errors import ComputeError
-from napari_ganseg.inference.engine import compute_error
+from napari_ganseg.inference.computing import compute_error
 from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.models.card import CardClass
 from napari_ganseg.networks import build_generator

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_ganseg.inference.engine import Settings, segmentation
+from napari_ganseg.inference.engine import segmentation
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.io.atomic import replacing
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model

@@ -10,7 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from napari_ganseg.errors import GansegError
-from napari_ganseg.inference.engine import Settings, segmentation
+from napari_ganseg.inference.engine import segmentation
+from napari_ganseg.inference.settings import Settings
 from napari_ganseg.models import Card, Model
 from napari_ganseg.run import Controls
 from napari_ganseg.training.cases import Case

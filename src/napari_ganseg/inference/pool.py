@@ -1,0 +1,40 @@
+"""Memory that is used again: thousands of blocks of some dozen sizes would leave a heap full of holes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+import torch
+from torch import Tensor
+
+WASTE = 1.5  # a free piece may be so many times larger than what is asked for
+
+
+class Pool:
+    """Pieces of memory of one kind.
+
+    Args:
+        kind, device: of the numbers.
+    """
+
+    def __init__(self, kind: torch.dtype, device: torch.device) -> None:
+        self._kind, self._device = kind, device
+        self._free: dict[int, list[Tensor]] = {}
+        self._sizes: list[int] = []  # of the free pieces, ascending
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """Numbers of a shape that hold anything: in the smallest free piece that is large enough, or in a new one."""
+        wanted = torch.Size(shape).numel()
+        place = bisect_left(self._sizes, wanted)
+        if place < len(self._sizes) and self._sizes[place] <= WASTE * wanted:
+            piece = self._free[self._sizes.pop(place)].pop()
+        else:
+            piece = torch.empty(wanted, dtype=self._kind, device=self._device)
+        return piece[:wanted].view(shape)
+
+    def give_back(self, taken: Tensor) -> None:
+        """What was taken is no longer used."""
+        piece = taken._base
+        if piece is not None:
+            self._free.setdefault(piece.numel(), []).append(piece)
+            insort(self._sizes, piece.numel())
