@@ -26,7 +26,7 @@ from benchmarks.speed.ways import (
     ways,
 )  # fmt: skip
 
-QUICK, TABLE = (96, 128, 128), (144, 192, 192)  # voxels (z, y, x)
+QUICK, TABLE = (96, 128, 128), (96, 144, 192)  # voxels (z, y, x)
 CLASSES = (3, 25, 117)
 MEASURED = (COMMON, HALF, OURS)
 MIB = 2**20
