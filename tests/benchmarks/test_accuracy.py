@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.accuracy import report as reporting
-from benchmarks.accuracy.arms import CONSISTENCY, SECOND_WEIGHT, WEIGHT, WHAT, WITH_CRITIC, configured, shuffled_pairs
+from benchmarks.accuracy.arms import (
+    CONSISTENCY,
+    RAMP,
+    SECOND_WEIGHT,
+    STRONG,
+    SURE,
+    WEIGHT,
+    WHAT,
+    WITH_CRITIC,
+    configured,
+    shuffled_pairs,
+)
 from benchmarks.accuracy.bootstrap import Interval, paired
 from benchmarks.accuracy.claim import CANDIDATES, claim_of
 from benchmarks.accuracy.plots import can_plot, plot
@@ -229,7 +240,8 @@ def test_the_picture_is_a_png(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arm", FEW_ARMS)
 def test_an_arm_changes_three_weights_and_nothing_else(arm: str) -> None:
-    base = tiny_config(2, adversary=Adversary(weight=0.7), unlabelled=Unlabelled(consistency=0.7, adversary=0.7))
+    teacher = Unlabelled(consistency=0.7, adversary=0.7, ramp=RAMP, threshold=SURE, strong=STRONG)
+    base = tiny_config(2, adversary=Adversary(weight=0.7), unlabelled=teacher)
     config = configured(base, arm)
     weights = config.adversary.weight, config.unlabelled.consistency, config.unlabelled.adversary
     assert (
