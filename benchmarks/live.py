@@ -86,7 +86,7 @@ class Desk:
         """Whether Live says that the slice on screen has its labels."""
         from napari_ganseg.plugin.live import FOUND, NOTHING
 
-        return self.widget.live_words.value in (FOUND, NOTHING)
+        return str(self.widget.live_words.value).startswith((FOUND, NOTHING))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

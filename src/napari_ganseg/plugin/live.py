@@ -22,7 +22,7 @@ from napari_ganseg.run import Progress
 PAUSE_MS = 30  # without a step before a slice is asked for
 MANY_TILES = 16  # take long enough to be counted
 TOLD = {LOADING: "Loading...", LOOKING: "Looking..."}
-FOUND, NOTHING = "Found something on this slice.", "Nothing found on this slice."
+FOUND, NOTHING = "On this slice: ", "Nothing found on this slice."
 
 
 class Live:
@@ -137,7 +137,8 @@ class Live:
     def _want(self, index: int, session: Session) -> None:
         """Have a slice labelled, once the one that nobody wants any more has ended."""
         if session.has(index):
-            self._say(FOUND if session.has_found(index) else NOTHING)
+            names = session.found(index)
+            self._say(FOUND + ", ".join(names) if names else NOTHING)
         if self._errand is not None:
             if session.has(index) or not (index == self._asked or session.is_underway(index)):
                 self._errand.cancel()

@@ -29,7 +29,7 @@ class LiveLayer:
     """
 
     def __init__(self, viewer: Any, image: Image, placement: Placement, classes: Sequence[CardClass]) -> None:
-        self._viewer, self._placement = viewer, placement
+        self._viewer, self._placement, self._classes = viewer, placement, classes
         self.layer = made(image, placement, tuple(LabelClass(c.value, c.name, c.colour) for c in classes))
         self.layer.name = f"{image.name} {LIVE}"
         self.layer.editable = False
@@ -47,9 +47,10 @@ class LiveLayer:
         """Whether a slice is filled."""
         return index in self._done
 
-    def has_found(self, index: int) -> bool:
-        """Whether a slice shows anything but background."""
-        return bool(self.layer.data[box_of(slice(index, index + 1), self._placement)].any())
+    def found(self, index: int) -> list[str]:
+        """The structures that a slice shows, by name."""
+        labels = self.layer.data[box_of(slice(index, index + 1), self._placement)]
+        return [c.name for c in self._classes if (labels == c.value).any()]
 
     def fill(self, slab: Slab) -> None:
         """Paint some slices."""

@@ -44,9 +44,9 @@ class Session:
         """Whether the labels of a slice are there."""
         return self._layer is not None and self._layer.has(index)
 
-    def has_found(self, index: int) -> bool:
-        """Whether they are more than background."""
-        return self._layer is not None and self._layer.has_found(index)
+    def found(self, index: int) -> list[str]:
+        """The structures that a slice shows, by name."""
+        return self._layer.found(index) if self._layer is not None else []
 
     def is_underway(self, index: int) -> bool:
         """Whether labels of a slice are being made, with others."""
