@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_ganseg.errors import DomainError, UsageError
+from napari_ganseg.heap import keeping
 from napari_ganseg.inference.components import keep_largest
 from napari_ganseg.inference.computing import computed
 from napari_ganseg.inference.device import choose_device
@@ -114,7 +115,7 @@ def find(
     labels = out if out is not None else empty_labels(volume, card)
     check_out(labels, volume, card)
     confidence = np.ones(volume.shape, np.float32) if is_asked else None
-    rung = yield from computed(part, loaded, device, settings, controls, region.target(labels, confidence))
+    rung = yield from keeping(computed(part, loaded, device, settings, controls, region.target(labels, confidence)))
     made = provenance(volume, loaded, settings, region) | {
         "device": str(rung.device), "memory": rung.name,
         "precision": name_of(for_labels(settings.precision, rung.device, card.dims), rung.device),

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from napari_ganseg.errors import ComputeError
+from napari_ganseg.heap import keeping
 from napari_ganseg.inference.computing import compute_error
 from napari_ganseg.models import Card, Model, find_model
 from napari_ganseg.models.card import CardClass
@@ -92,7 +93,7 @@ def training(
     cases: Sequence[Case], config: TrainConfig, place: Place
 ) -> Callable[[Controls], Generator[Progress, None, Trained]]:
     """The work of a training, noted in its run folder on the way."""
-    return lambda controls: noted(loop(cases, config, place, controls), ranks.own(place.folder))
+    return lambda controls: noted(keeping(loop(cases, config, place, controls)), ranks.own(place.folder))
 
 
 def loop(
