@@ -87,12 +87,20 @@ def label_grid(part: Volume, job: Job, network: nn.Module, target: Target) -> La
     blocks = Blocks(tiling, int(canvas.is_resampled), job.store or job.device)
     sight = Sight(part, axes, card.preprocessing.intensity())
     body = Body(card, sight.scaling)
-    for done, (place, logits) in enumerate(scored(tiling, sight, body, network, job), start=1):
-        for block in blocks.add(place, logits):
-            canvas.put(block)
-            blocks.give_back(block)
+    done = 0
+    for tile in scored(tiling, sight, body, network, job):
+        fill(canvas, blocks, *tile)
+        del tile  # its scores are not to wait beside those of the next (`enumerate` would hold them too)
+        done += 1  # noqa: SIM113
         yield Progress(done, len(tiling), "segmenting")
     job.controls.check()
+
+
+def fill(canvas: Canvas, blocks: Blocks, place: Place, logits: Tensor | None) -> None:
+    """Label what a tile completes."""
+    for block in blocks.add(place, logits):
+        canvas.put(block)
+        blocks.give_back(block)
 
 
 def tiles_of(part: Volume, card: Card, patch: Sequence[int], overlap: float) -> tuple[tuple[Axis, ...], Tiling]:

@@ -1,8 +1,13 @@
-"""Memory that is used again: thousands of blocks of some dozen sizes would leave a heap full of holes."""
+"""Memory that is used again: thousands of blocks of some dozen sizes would leave a heap full of holes.
+
+On a CPU the pieces lie outside of the heap, so that the network's activations find their old place there.
+"""
 
 from __future__ import annotations
 
+import mmap
 from bisect import bisect_left, insort
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -29,7 +34,7 @@ class Pool:
         if place < len(self._sizes) and self._sizes[place] <= WASTE * wanted:
             piece = self._free[self._sizes.pop(place)].pop()
         else:
-            piece = torch.empty(wanted, dtype=self._kind, device=self._device)
+            piece = self._new(wanted)
         return piece[:wanted].view(shape)
 
     def give_back(self, taken: Tensor) -> None:
@@ -38,3 +43,14 @@ class Pool:
         if piece is not None:
             self._free.setdefault(piece.numel(), []).append(piece)
             insort(self._sizes, piece.numel())
+
+    def _new(self, count: int) -> Tensor:
+        if self._device.type != "cpu":
+            return torch.empty(count, dtype=self._kind, device=self._device)
+        try:
+            pages = mmap.mmap(-1, count * self._kind.itemsize)
+        except OSError as error:
+            raise MemoryError(f"no room for {count} scores") from error
+        with suppress(AttributeError, OSError):  # only Linux has large pages, and not every Linux
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        return torch.frombuffer(pages, dtype=self._kind)
