@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import gc
-import resource
+import subprocess
+import sys
 from collections.abc import Generator
 
-import psutil
 import pytest
-import torch
 
 from napari_ganseg import heap
 
-MIB = 2**20
 needs_glibc = pytest.mark.skipif(heap.glibc() is None, reason="only glibc is told")
+SHARED = """
+import resource
+from napari_ganseg.heap import kept_memory
 
-
-def faults() -> int:
-    """Pages that the system had to hand out so far."""
+def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-
-def churn(times: int = 20) -> int:
-    """Pages asked for while large pieces come and go."""
+def churn(mib=48, times=10):
     before = faults()
     for _ in range(times):
-        torch.ones(48 * MIB // 4)
+        b"x" * (mib << 20)
     return faults() - before
+
+def resident_mib():
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmRSS"))
+    return int(line.split()[1]) // 1024
+"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run of another test that was left halfway keeps memory."""
+    monkeypatch.setattr(heap, "_runs", [])
+
+
+def in_a_fresh_process(script: str) -> list[int]:
+    """The numbers that a script prints; this process's heap has a history."""
+    told = subprocess.run([sys.executable, "-c", SHARED + script], capture_output=True, text=True, check=True)
+    return [int(number) for number in told.stdout.split()]
 
 
 @needs_glibc
 def test_pieces_that_come_and_go_ask_the_system_for_less_memory_while_it_is_kept() -> None:
-    usual = churn()
-    with heap.kept_memory():
-        churn(1)
-        kept = churn()
-    assert kept < usual / 4
+    usual, kept = in_a_fresh_process("""
+print(churn())
+with kept_memory():
+    churn(times=1)
+    print(churn())
+""")
+    assert kept < usual / 10
 
 
 @needs_glibc
 def test_what_was_kept_is_given_back_at_the_end() -> None:
-    gc.collect()
-    process = psutil.Process()
-    before = process.memory_info().rss
-    with heap.kept_memory():
-        pieces = [torch.ones(8 * MIB // 4) for _ in range(40)]
-        del pieces
-        assert process.memory_info().rss > before + 200 * MIB
-    assert process.memory_info().rss < before + 100 * MIB
+    before, during, after = in_a_fresh_process("""
+print(resident_mib())
+with kept_memory():
+    pieces = [b"x" * (8 << 20) for _ in range(40)]
+    del pieces
+    print(resident_mib())
+print(resident_mib())
+""")
+    assert during > before + 200
+    assert after < before + 50
 
 
 @needs_glibc
@@ -77,6 +95,20 @@ def test_work_keeps_its_steps_its_result_and_its_errors() -> None:
 
     with pytest.raises(ValueError, match="no"):
         list(heap.keeping(faulty()))
+    assert not heap._runs
+
+
+@needs_glibc
+def test_a_run_that_is_left_halfway_and_forgotten_keeps_nothing() -> None:
+    def work() -> Generator[int, None, None]:
+        yield 1
+        yield 2
+
+    steps = heap.keeping(work())
+    next(steps)
+    assert heap._runs
+    del steps
+    gc.collect()
     assert not heap._runs
 
 
