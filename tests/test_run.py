@@ -116,3 +116,15 @@ def test_a_paused_run_holds_until_it_is_released(release: str) -> None:
 def test_progress_is_frozen() -> None:
     with pytest.raises(AttributeError):
         Progress(1, 2).done = 3  # type: ignore[misc]
+
+
+def test_a_run_that_was_interrupted_has_no_result() -> None:
+    def interrupted(_: Controls) -> Generator[Progress, None, str]:
+        yield Progress(1, 10)
+        raise KeyboardInterrupt
+
+    run = Run(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    with pytest.raises(Cancelled, match="Interrupted"):
+        _ = run.result

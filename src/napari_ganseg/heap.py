@@ -1,7 +1,8 @@
 """While long work runs, memory that it frees stays with the process: the next tile needs as much again.
 
 glibc gives large pieces back to the system at once, and gets them anew page by page, each filled with zeros; for a
-network on a CPU that took up to half of the time (`benchmarks.speed`). Other systems' allocators are left as they are.
+network on a CPU that took a third to a half of the time (`benchmarks.speed`). A thread that had a heap of its own
+before, as the viewer's may have, keeps only pieces up to 64 MB. Other systems' allocators are left as they are.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ Y = TypeVar("Y")
 T = TypeVar("T")
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -3, -4, -8  # of glibc's malloc.h
-KEEPING = {ARENA_MAX: 1, MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}  # one heap for all threads, from which nothing leaves
+KEEPING = {ARENA_MAX: 1, MMAP_MAX: 0, TRIM_THRESHOLD: -1}  # new threads share one heap, and nothing leaves it
 USUAL = {MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**26, MMAP_MAX: 2**16}  # where glibc's own end up after large pieces
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a run that is collected while another one begins ends in the same thread
 _runs: list[object] = []
 
 
@@ -49,7 +50,13 @@ def kept_memory() -> Iterator[None]:
             _runs.remove(me)
             if not _runs:
                 _set(libc, USUAL)
-                libc.malloc_trim(0)
+                trim()
+
+
+def trim() -> None:
+    """Give back what is free now."""
+    if libc := glibc():
+        libc.malloc_trim(0)
 
 
 def glibc() -> ctypes.CDLL | None:

@@ -88,6 +88,9 @@ class Run(Generic[T]):
             except Exception as error:
                 self._fault = error
                 raise
+            except BaseException:
+                self._fault = Cancelled("Interrupted; nothing was kept.")
+                raise
             yield progress
 
     def pause(self) -> None:

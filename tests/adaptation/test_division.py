@@ -8,6 +8,7 @@ import pytest
 from builders import blob_case
 
 from napari_ganseg.adaptation.division import JUDGES, LEAST_JUDGED, SPLIT, TEACHES, divided, judging, teaching
+from napari_ganseg.errors import UsageError
 from napari_ganseg.training import Case
 from napari_ganseg.training.config import fold_of
 from napari_ganseg.training.split import divide
@@ -31,6 +32,19 @@ def test_enough_judge_and_no_fewer_teach(count: int) -> None:
     assert len(judged) >= LEAST_JUDGED
     assert len(learnt) >= 1
     assert len(learnt) + len(judged) == count
+
+
+@pytest.mark.parametrize("fold", range(5))
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_some_teach_and_some_judge_even_where_all_patients_fall_into_one_fold(fold: int, count: int) -> None:
+    names = [name for i in range(400) if fold_of(name := f"{i}.nii") == fold][:count]
+    learnt, judged = divided(named(names))
+    assert min(len(learnt), len(judged)) >= min(LEAST_JUDGED, count // 2)
+
+
+def test_one_patient_cannot_both_teach_and_judge() -> None:
+    with pytest.raises(UsageError, match="one patient"):
+        divided(named(["p_1.nii", "p_2.nii"]), "_")
 
 
 def test_of_many_one_fold_judges() -> None:

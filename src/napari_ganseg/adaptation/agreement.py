@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_ganseg.inference.domain import finite
-from napari_ganseg.inference.engine import segmentation
+from napari_ganseg.inference.engine import steps
 from napari_ganseg.inference.settings import Settings
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.models import Model
-from napari_ganseg.run import Controls
+from napari_ganseg.run import Controls, Run
 from napari_ganseg.volume import Array, LabelMap, Volume
 
 NOISE, SOFT, MOVED = 0.1, 0.6, 3  # deviations of the image's own, voxels, voxels
@@ -21,10 +21,7 @@ View = Callable[[Volume], Volume]
 
 def found(volume: Volume, model: Model, device: str, controls: Controls) -> LabelMap:
     """What a model finds in a scan; ends early where the user cancels."""
-    run = segmentation(volume, model, Settings(device=device))
-    for _ in run:
-        controls.check()
-    return run.result
+    return Run(lambda _: steps(volume, model, Settings(device=device), controls)).result
 
 
 def overlap(one: LabelMap, other: LabelMap) -> float:

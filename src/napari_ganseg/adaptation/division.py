@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from napari_ganseg.errors import UsageError
 from napari_ganseg.training.cases import Case
 from napari_ganseg.training.config import Split, fold_of
 
@@ -21,15 +22,22 @@ def divided(cases: Sequence[Case], patient_until: str = "") -> tuple[list[Case],
     Args:
         cases: of the source.
         patient_until: what stands before this in a name is the patient, whose cases stay together.
+
+    Raises:
+        UsageError: there is one patient only.
     """
-    patients = {case.name: case.name.split(patient_until)[0] if patient_until else case.name for case in cases}
-    least = min(LEAST_JUDGED, len(set(patients.values())) // 2)
+    of = {case.name: case.name.split(patient_until)[0] if patient_until else case.name for case in cases}
+    patients = sorted(set(of.values()), key=lambda patient: (ORDER.index(fold_of(patient)), patient))
+    if len(patients) < 2:
+        raise UsageError("The labelled scans are of one patient: some have to teach and others to judge. Add patients.")
+    least = min(LEAST_JUDGED, len(patients) // 2)
     for count in range(1, len(ORDER)):
-        judges = {p for p in patients.values() if fold_of(p) in ORDER[:count]}
+        judges = {p for p in patients if fold_of(p) in ORDER[:count]}
         if len(judges) >= least:
             break
-    teachers = [case for case in cases if patients[case.name] not in judges]
-    return teachers, [case for case in cases if patients[case.name] in judges]
+    if not least <= len(judges) <= len(patients) - least:
+        judges = set(patients[:least])
+    return [case for case in cases if of[case.name] not in judges], [case for case in cases if of[case.name] in judges]
 
 
 def teaching(case: Case, look: int = 1) -> Case:

@@ -10,6 +10,7 @@ from math import prod
 import psutil
 import torch
 
+from napari_ganseg import heap
 from napari_ganseg.inference.blocks import lines_of
 from napari_ganseg.inference.frame import Axis
 from napari_ganseg.inference.tiles import Tiling
@@ -102,6 +103,7 @@ def free(device: torch.device) -> int:
 def give_back(device: torch.device) -> None:
     """Return what nobody uses any more."""
     gc.collect()
+    heap.trim()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

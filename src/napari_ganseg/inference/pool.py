@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import mmap
 from bisect import bisect_left, insort
-from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor
 
+PRIVATE: dict[str, Any] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 WASTE = 1.5  # a free piece may be so many times larger than what is asked for
 
 
@@ -48,9 +49,7 @@ class Pool:
         if self._device.type != "cpu":
             return torch.empty(count, dtype=self._kind, device=self._device)
         try:
-            pages = mmap.mmap(-1, count * self._kind.itemsize)
+            pages = mmap.mmap(-1, count * self._kind.itemsize, **PRIVATE)
         except OSError as error:
             raise MemoryError(f"no room for {count} scores") from error
-        with suppress(AttributeError, OSError):  # only Linux has large pages, and not every Linux
-            pages.madvise(mmap.MADV_HUGEPAGE)
         return torch.frombuffer(pages, dtype=self._kind)
