@@ -92,7 +92,8 @@ def model_of(study: Study, source: str, own: Sequence[Case]) -> Model:
         FOLDER.mkdir(parents=True, exist_ok=True)
         learnt = [case for case in own if study.fold(case.name) != TEST]
         card = replace(study.config.card, name=source)
-        save_model(fit(learnt, replace(study.config, card=card), Place(device="cpu", data=study.folder)).result, path)
+        model = fit(learnt, replace(study.config, card=card), Place(device="cpu", data=study.folder)).result
+        save_model(path, model.card, model.network)
     return load_model(path)
 
 
