@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -33,8 +34,10 @@ def resident_mib():
 
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No run of another test that was left halfway keeps memory."""
+    """No run of another test that was left halfway keeps memory; dask, once used, settles how memory is handled."""
     monkeypatch.setattr(heap, "_runs", [])
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
 
 
 def in_a_fresh_process(script: str) -> list[int]:
