@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     from napari_ganseg.training import ranks
 
     with ranks.together(), ranks.first_speaks():
-        return run_in(*ranks.from_first(lambda: described(options)), options)
+        code = run_in(*ranks.from_first(lambda: described(options)), options)
+    return ranks.leave(code)
 
 
 def described(options: argparse.Namespace) -> tuple[Path, bool]:

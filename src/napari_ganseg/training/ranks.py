@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
@@ -31,14 +32,34 @@ PATIENCE = timedelta(days=7)  # one may be paused by its user, or validate for l
 @contextmanager
 def together() -> Iterator[None]:
     """Join the processes that torchrun started, while it is inside; nothing where there is one."""
-    if not dist.is_available() or not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+    if not are_launched():
         yield
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
         yield
+        dist.barrier()  # nobody leaves while another writes
     finally:
         dist.destroy_process_group()
+
+
+def leave(code: int) -> int:
+    """The exit code of a process that worked alone; one of several ends here, with nothing left to write.
+
+    Seldom, a process of several was aborted while it ended ("terminate called without an active exception"): threads of
+    torch's outlive the group. torchrun then takes the whole training for failed.
+    """
+    if are_launched():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def are_launched() -> bool:
+    """Whether torchrun started this process together with others."""
+    return dist.is_available() and dist.is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def are_several() -> bool:
