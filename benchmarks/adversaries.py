@@ -2,6 +2,8 @@
 
 python -m benchmarks.adversaries --run      # what is missing, run by run
 python -m benchmarks.adversaries --report   # Dice of each against the network alone; exits 0 when all runs are there
+
+The network alone and the product's adversary are runs of `benchmarks.accuracy`; here are the others, on the same split.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
 from benchmarks.accuracy.arms import WEIGHT, configured
+from benchmarks.accuracy.results import PLAIN_ARM
+from benchmarks.accuracy.runs import RECORD as ACCURACY
 from benchmarks.accuracy.runs import measured, trained
 from benchmarks.accuracy.studies import CALIBRATION, Study, all_cases, divided, heart, of_fold
 from benchmarks.record import add_line, described, lines
@@ -32,15 +38,17 @@ from napari_ganseg.training.state import Figures, State
 
 RECORD = Path("docs/benchmarks/adversaries.jsonl")
 LABELS, SEEDS = 8, 3
-ALONE = "the network alone"
+ALONE, SHIPPED = "the network alone", "one scale"
+STORED = {ALONE: PLAIN_ARM, SHIPPED: "adversary"}  # arms of `benchmarks.accuracy`
 R1, MATCHING = 1.0, 10.0  # gamma of R1 and weight of the features, as published for one-hot maps and for SPADE
+FAR = 10.0  # pixels at which a signed distance is almost 1
 ARCHS = {
-    "one scale": DiscriminatorArch(),
     "two scales": DiscriminatorArch("multi_scale"),
     "larger field, wider": DiscriminatorArch(channels=32, layers=3),
 }
-OTHERS = ("a tenth of the weight", "spectral norm", "R1", "feature matching")
-NAMES = (ALONE, *ARCHS, *OTHERS)
+TENTH, NORMED, PENALISED = "a tenth of the weight", "spectral norm", "R1"
+FEATURES, DISTANCES, WRONG = "feature matching", "signed distances", "correct against incorrect"
+NAMES = (*ARCHS, TENTH, NORMED, PENALISED, FEATURES, DISTANCES, WRONG)
 Line = dict[str, Any]
 
 
@@ -57,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     study = heart()
     for seed, name in missing():
-        print(carry_out(study, name, seed)["calibration"], flush=True)
+        line = carry_out(study, name, seed)
+        print(name, seed, f"{dice_of(line):.4f}", f"{line['cpu_s']:.0f} s", flush=True)
     return 0
 
 
@@ -87,19 +96,23 @@ def carry_out(study: Study, name: str, seed: int) -> Line:
 
 def config_of(config: TrainConfig, name: str, seed: int) -> TrainConfig:
     """The plain arm's configuration with an adversary."""
-    config = configured(replace(config, seed=seed), "supervised" if name == ALONE else "adversary")
-    weight = 0.0 if name == ALONE else WEIGHT / 10 if name == OTHERS[0] else WEIGHT
+    config = configured(replace(config, seed=seed), STORED[SHIPPED])
+    weight = WEIGHT / 10 if name == TENTH else WEIGHT
     arch = ARCHS.get(name, DiscriminatorArch())
     return replace(config, adversary=replace(config.adversary, arch=arch, weight=weight))
 
 
 def changed(name: str) -> contextlib.AbstractContextManager[object]:
     """What an adversary does otherwise than the product, while it lasts."""
-    if name == "spectral norm":
+    if name == NORMED:
         return patch.object(adversary, "build_discriminator", with_spectral_norm)
-    if name == "R1":
+    if name == PENALISED:
         return patch.object(step, "discriminator_step", with_r1(step.discriminator_step))
-    return matching_features() if name == "feature matching" else contextlib.nullcontext()
+    if name == DISTANCES:
+        return patch.object(adversary, "judged_pairs", of_distances(adversary.judged_pairs))
+    if name == WRONG:
+        return patch.object(step, "discriminator_step", correct_against_incorrect)
+    return matching_features() if name == FEATURES else contextlib.nullcontext()
 
 
 def with_spectral_norm(*arguments: Any, **settings: Any) -> nn.ModuleList:
@@ -147,26 +160,75 @@ def matching_features() -> Iterator[None]:
         yield
 
 
+def of_distances(usual: Any) -> Any:
+    """Pairs of signed distances to each class's border instead of hard maps (Li 2020, without a head of their own)."""
+
+    def shown(image: Tensor, logits: Tensor, target: Tensor, config: TrainConfig) -> Pairs:
+        hard: Pairs = usual(image, logits, target, config)
+        own = hard.fake.detach()
+        return replace(hard, real=distances(hard.real), fake=distances(own) + hard.fake - own)
+
+    return shown
+
+
+def distances(maps: Tensor) -> Tensor:
+    """One-hot (batch, classes, ...) as signed distances, tanh of pixels / FAR, positive inside; 0 without a border."""
+    made = torch.zeros_like(maps)
+    for item in range(len(maps)):
+        for index, inside in enumerate(maps[item].numpy() > 0):
+            if inside.any() and not inside.all():
+                signed = distance_transform_edt(inside) - distance_transform_edt(~inside)
+                made[item, index] = torch.from_numpy(signed / FAR).tanh()
+    return made
+
+
+def correct_against_incorrect(
+    state: State, shown: Pairs, config: TrainConfig, number: int, figures: Figures
+) -> Figures:
+    """D learns where the generator's map is right, not which map is the truth (Samson 2019); G still wants to pass."""
+    critic, optimiser = state.discriminator, state.critic_optimiser
+    assert critic is not None
+    assert optimiser is not None
+    critic.requires_grad_(True)
+    verdict = step.judged(critic, shown, shown.fake.detach(), config)
+    mask = adversary.counted(shown.known, verdict, config.adversary.arch.layers)[0]
+    is_wrong = (shown.real - shown.fake.detach()).abs().amax(1, keepdim=True)
+    is_right = 1 - F.adaptive_max_pool2d(is_wrong, verdict[0].shape[2:])
+    loss = F.binary_cross_entropy_with_logits(verdict[0], is_right, reduction="none")
+    step.learn(critic, optimiser, adversary.masked_mean(loss, mask))
+    agrees = ((verdict[0] > 0) == (is_right > 0)).float()
+    sides = [adversary.masked_mean(agrees, mask * side) for side in (is_right, 1 - is_right)]
+    return replace(figures, discriminator=float(loss.detach().mean()), accuracy=float(sum(sides)) / 2)
+
+
 def report() -> int:
     """One row per adversary: Dice of the calibration patients, and the gain over the network alone seed by seed."""
-    found = {name: [dice_of(line) for line in sorted_lines(name)] for name in NAMES}
+    names = (*STORED, *NAMES)
+    found = {name: {line["seed"]: line for line in lines_of(name)} for name in names}
     print("| adversary | Dice | gain, seed by seed | processor seconds |", "| --- | --- | --- | --- |", sep="\n")
-    for name, dices in found.items():
-        if not dices:
-            continue
-        gains = [a - b for a, b in zip(dices, found[ALONE], strict=False)]
-        spread = f" ± {stdev(dices):.3f}" if len(dices) > 1 else ""
-        seconds = fmean(line["cpu_s"] for line in sorted_lines(name))
-        told = "" if name == ALONE else ", ".join(f"{gain:+.3f}" for gain in gains)
-        print(f"| {name} | {fmean(dices):.3f}{spread} | {told} | {seconds:.0f} |")
-    left = missing()
-    print(f"{len(left)} runs wait" if left else f"all {len(NAMES) * SEEDS} runs are there")
+    for name in names:
+        if found[name]:
+            print("|", " | ".join(cells(name, found[name], found[ALONE])), "|")
+    left = missing() + [(seed, name) for name in STORED for seed in range(SEEDS) if seed not in found[name]]
+    print(f"{len(left)} runs wait" if left else f"all {len(names) * SEEDS} runs are there")
     return 1 if left else 0
 
 
-def sorted_lines(name: str) -> list[Line]:
-    """Lines of an adversary, by seed."""
-    return sorted((line for line in lines(RECORD) if line["adversary"] == name), key=lambda line: int(line["seed"]))
+def cells(name: str, own: dict[int, Line], alone: dict[int, Line]) -> list[str]:
+    """A row: mean and spread over seeds, gains over the network alone, time."""
+    dices = {seed: dice_of(line) for seed, line in sorted(own.items())}
+    spread = f" ± {stdev(dices.values()):.3f}" if len(dices) > 1 else ""
+    gains = [f"{dice - dice_of(alone[seed]):+.3f}" for seed, dice in dices.items() if seed in alone and name != ALONE]
+    seconds = fmean(line["cpu_s"] for line in own.values())
+    return [name, f"{fmean(dices.values()):.3f}{spread}", ", ".join(gains), f"{seconds:.0f}"]
+
+
+def lines_of(name: str) -> list[Line]:
+    """Lines of an adversary, or of an arm of the other benchmark."""
+    if name not in STORED:
+        return [line for line in lines(RECORD) if line["adversary"] == name]
+    wanted = ("heart", LABELS, STORED[name])
+    return [line for line in lines(ACCURACY) if (line["study"], line["labels"], line["arm"]) == wanted]
 
 
 def dice_of(line: Line) -> float:
