@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from benchmarks.accuracy.bootstrap import Interval
 from benchmarks.accuracy.results import PLAIN_ARM, Results, of_study
 from benchmarks.accuracy.runs import Line
-from benchmarks.accuracy.studies import LAST, Study
+from benchmarks.accuracy.studies import FEW, LAST, Study
 
-FEW = 8  # labelled patients, of which the claim speaks
 CANDIDATES = ("adversary", "adversary on unlabelled", "mean teacher", "both")
 
 

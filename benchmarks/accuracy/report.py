@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.arms import WHAT
-from benchmarks.accuracy.claim import FEW, Claim, claim_of, runs_wait
+from benchmarks.accuracy.claim import Claim, claim_of, runs_wait
 from benchmarks.accuracy.plots import can_plot, plot
 from benchmarks.accuracy.results import PLAIN_ARM, Results, of_study
 from benchmarks.accuracy.runs import RECORD, Line
-from benchmarks.accuracy.studies import LAST, Study
+from benchmarks.accuracy.studies import FEW, LAST, Study
 from benchmarks.accuracy.studies import studies as known_studies
 from benchmarks.accuracy.tables import budget_tables, table
 from benchmarks.record import lines

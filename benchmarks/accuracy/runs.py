@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.arms import configured, shuffled_pairs
-from benchmarks.accuracy.studies import CALIBRATION, LAST, TEST, Study, divided, of_fold
+from benchmarks.accuracy.studies import CALIBRATION, FEW, LAST, TEST, Study, divided, of_fold
 from benchmarks.record import add_line, described, lines
 from napari_ganseg.inference import segment
 from napari_ganseg.io.lock import Lock, take
@@ -51,11 +51,11 @@ class Entry:
 
 
 def wanted(study: Study) -> list[Entry]:
-    """Every run of a study: seed by seed, so that a table is soon complete for the first."""
+    """Every run of a study: the claim's budget first, seed by seed."""
     return [
         Entry(study.name, labels, arm, seed)
+        for labels in sorted(study.arms, key=lambda n: n != FEW)
         for seed in range(study.seeds)
-        for labels in sorted(study.arms, key=lambda n: n != 8)
         for arm in study.arms[labels]
     ]
 

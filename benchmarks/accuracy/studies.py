@@ -18,6 +18,7 @@ from napari_ganseg.training.config import TrainConfig, config_from_json
 
 RECIPES = Path("benchmarks/recipes")
 TEST, CALIBRATION = 0, 1  # folds; the others are the pool
+FEW = 8  # labelled patients, of which the claim speaks
 
 
 @dataclass(frozen=True, slots=True)
