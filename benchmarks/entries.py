@@ -31,6 +31,8 @@ class Entry:
         recipe: the configuration's path, from the repository's root.
         override: laid over the recipe, key by key; lists are replaced.
         gpu_minutes, cpu_minutes: rough, for the whole training.
+        labels: patients that keep their labels, drawn by the configuration's seed; the others' images join without,
+            where the configuration has a use for them. 0: all keep them.
     """
 
     name: Name
@@ -39,6 +41,7 @@ class Entry:
     recipe: str
     gpu_minutes: Minutes
     cpu_minutes: Minutes | None = None
+    labels: Annotated[int, Field(ge=0)] = 0
     override: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -53,8 +56,8 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """What decides the training, in 16 digits: the configuration and the data's names."""
-        decisive = json.dumps([self.content, self.data], sort_keys=True)
+        """What decides the training, in 16 digits: the configuration, the data's names and how few have labels."""
+        decisive = json.dumps([self.content, self.data, *([self.labels] if self.labels else [])], sort_keys=True)
         return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 

@@ -20,11 +20,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.entries import Entry, read_entries
+from benchmarks.few import linked
 from benchmarks.models import held_out
 from benchmarks.record import add_line, described, lines
 from napari_ganseg.errors import GansegError, UsageError
@@ -145,10 +147,13 @@ def command(entry: Entry, device: str) -> list[str]:
         raise UsageError("Set GANSEG_DATA to the folder of the project's data.")
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / "recipe.json", (json.dumps(entry.content, indent=1) + "\n").encode())
-    data = [str(Path(root) / name) for name in entry.data]
-    options = {"--config": folder / "recipe.json", "--out": model_path(entry), "--run": folder, "--device": device}
-    pairs = [word for option, value in options.items() for word in (option, str(value))]
-    return [sys.executable, "-W", "ignore", "-m", "napari_ganseg", "train", *data, *pairs]
+    data, rest = [Path(root) / name for name in entry.data], list[Path]()
+    if entry.labels:
+        data, rest = linked(data, folder, entry.config.split, entry.labels, entry.config.seed)
+    options = [("--config", folder / "recipe.json"), ("--out", model_path(entry)), ("--run", folder)]
+    options += [("--unlabelled", path) for path in rest if entry.config.unlabelled.is_used]
+    words = [str(word) for word in (*data, *chain.from_iterable(options), "--device", device)]
+    return [sys.executable, "-W", "ignore", "-m", "napari_ganseg", "train", *words]
 
 
 def model_path(entry: Entry) -> Path:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.few import labelled as chosen_patients
 from napari_ganseg.networks import Arch
 from napari_ganseg.training import Case
 from napari_ganseg.training.cases import good_cases, scan_folder
@@ -102,8 +101,7 @@ def all_cases(folder: str) -> tuple[Case, ...]:
 def divided(study: Study, cases: Sequence[Case], labels: int, seed: int) -> tuple[list[Case], list[Case]]:
     """Labelled cases of so many patients of the pool, and those of all the others; nested over `labels`."""
     pool = [case for case in cases if study.fold(case.name) not in (TEST, CALIBRATION)]
-    patients = sorted({study.patient(case.name) for case in pool})
-    chosen = {patients[i] for i in np.random.default_rng([seed, 6]).permutation(len(patients))[:labels]}
+    chosen = chosen_patients(sorted({study.patient(case.name) for case in pool}), labels, seed)
     labelled = [case for case in pool if study.patient(case.name) in chosen]
     return labelled, [case for case in pool if study.patient(case.name) not in chosen]
 

@@ -109,6 +109,20 @@ def test_an_entry_whose_configuration_changed_waits_again(place: Path, commands:
     assert [entry.name for entry in queue.waiting(read_entries(place / "queue.toml"))] == ["two"]
 
 
+def test_with_few_labels_the_others_images_join_without(place: Path, commands: list[list[str]]) -> None:
+    save_boxes(place / "boxes")
+    few = 'labels = 1\noverride = { unlabelled = { consistency = 1.0 }, '
+    text = ENTRY.format(name="few", seed=1, cpu=10).replace("override = { ", few)
+    (place / "queue.toml").write_text(text)
+    assert queue.main([]) == 0
+    folder = Path("runs/queue/few")
+    words = commands[0][commands[0].index("train") + 1 :]
+    assert words[0] == str(folder / "labelled" / "boxes")
+    assert words[words.index("--unlabelled") + 1] == str(folder / "unlabelled" / "boxes")
+    assert len(list((folder / "labelled" / "boxes" / "labels").iterdir())) == 2
+    assert len(list((folder / "unlabelled" / "boxes").iterdir())) == 2
+
+
 def test_it_stops_before_an_entry_that_does_not_fit(
     commands: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
