@@ -41,8 +41,8 @@ class Entry:
     recipe: str
     gpu_minutes: Minutes
     cpu_minutes: Minutes | None = None
-    labels: Annotated[int, Field(ge=0)] = 0
     override: dict[str, Any] = Field(default_factory=dict)
+    labels: Annotated[int, Field(ge=0)] = 0
 
     @property
     def content(self) -> dict[str, Any]:
