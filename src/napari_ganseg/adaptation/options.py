@@ -56,7 +56,9 @@ def configured(card: Card, options: Options) -> TrainConfig:
         split=SPLIT,
         augmentation=augmentation(card),
         adversary=Schedule(limits=Limits(ready=0.52, losing=0.505)),
-        unlabelled=Unlabelled(consistency=options.consistency, adversary=options.adversary),
+        unlabelled=Unlabelled(
+            consistency=options.consistency, threshold=0.8, ramp=0.3, strong=0.6, adversary=options.adversary
+        ),
     )
 
 

@@ -95,7 +95,8 @@ class Adversary:
 class Unlabelled:
     """What images without labels add to a training; where both weights are 0, nothing.
 
-    The second discriminator never sees an image; it begins, warms up, rises and is guarded as `Adversary` says.
+    The second discriminator never sees an image; it begins, warms up, rises and is guarded as `Adversary` says. A
+    network that has just begun is a poor teacher: by default it speaks late, and only of what it is sure of.
 
     Attributes:
         consistency: mu at full strength: how much the generator learns from its own average (mean teacher).
@@ -108,10 +109,10 @@ class Unlabelled:
     """
 
     consistency: Annotated[float, Field(ge=0, le=10)] = 0.0
-    threshold: Share = 0.8
-    ramp: Annotated[float, Field(gt=0, le=1)] = 0.3
+    threshold: Share = 0.95
+    ramp: Annotated[float, Field(gt=0, le=1)] = 0.9
     cut_mix: Share = 0.35
-    strong: Share = 0.6
+    strong: Share = 0.0
     adversary: Annotated[float, Field(ge=0, le=10)] = 0.0
     arch: DiscriminatorArch = field(default_factory=DiscriminatorArch)
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4

@@ -31,7 +31,7 @@ from napari_ganseg.training.planning import plan
 from napari_ganseg.training.provenance import Place
 from napari_ganseg.volume import Volume
 
-CONSISTENCY = 0.3  # weight of the mean teacher where a job names images without labels
+CONSISTENCY = 1.0  # weight of the mean teacher where a job names images without labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
