@@ -8,7 +8,6 @@ The network alone and the product's adversary are runs of `benchmarks.accuracy`;
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from benchmarks.accuracy.runs import RECORD as ACCURACY
 from benchmarks.accuracy.runs import measured, trained
 from benchmarks.accuracy.studies import CALIBRATION, Study, all_cases, divided, heart, of_fold
 from benchmarks.record import add_line, described, lines
+from benchmarks.work import listed, wish, work
 from napari_ganseg.networks.discriminator import DiscriminatorArch, build_discriminator
 from napari_ganseg.training import adversary, fit, step
 from napari_ganseg.training.adversary import Pairs
@@ -36,7 +36,7 @@ from napari_ganseg.training.config import TrainConfig
 from napari_ganseg.training.provenance import Place
 from napari_ganseg.training.state import Figures, State
 
-RECORD = Path("docs/benchmarks/adversaries.jsonl")
+RECORD, FOLDER = Path("docs/benchmarks/adversaries.jsonl"), Path("runs/adversaries")
 LABELS, SEEDS = 8, 3
 ALONE, SHIPPED = "the network alone", "one scale"
 STORED = {ALONE: PLAIN_ARM, SHIPPED: "adversary"}  # arms of `benchmarks.accuracy`
@@ -53,21 +53,17 @@ Line = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run or report."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.adversaries", description=(__doc__ or "").splitlines()[0]
-    )
-    wish = parser.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--run", action="store_true")
-    wish.add_argument("--report", action="store_true")
-    if parser.parse_args(arguments).report:
+    """List, run or report."""
+    options = wish(arguments, "benchmarks.adversaries", __doc__)
+    if options.report:
         return report()
-    torch.set_num_threads(1)
-    study = heart()
-    for seed, name in missing():
-        line = carry_out(study, name, seed)
-        print(name, seed, f"{dice_of(line):.4f}", f"{line['cpu_s']:.0f} s", flush=True)
-    return 0
+    return listed(missing()) if options.list else work(missing, carried_out, FOLDER, options.minutes)
+
+
+def carried_out(entry: tuple[int, str]) -> str:
+    """Carry out a run; what came of it."""
+    line = carry_out(heart(), entry[1], entry[0])
+    return f"calibration {dice_of(line):.4f}, {line['cpu_s']:.0f} s"
 
 
 def missing() -> list[tuple[int, str]]:

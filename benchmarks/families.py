@@ -6,9 +6,7 @@ python -m benchmarks.families --report   # exits 0 when the product costs at mos
 
 from __future__ import annotations
 
-import argparse
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from benchmarks.accuracy.runs import measured
 from benchmarks.accuracy.studies import TEST, Study, all_cases, hippocampus
 from benchmarks.record import add_line, lines, machine
+from benchmarks.work import listed, wish, work
 from napari_ganseg.adaptation import adapt
 from napari_ganseg.adaptation.options import Options
 from napari_ganseg.io.stored import StoredGrid
@@ -35,23 +34,30 @@ Line = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run or report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=(__doc__ or "").splitlines()[0])
-    wish = parser.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--run", action="store_true")
-    wish.add_argument("--report", action="store_true")
-    if parser.parse_args(arguments).report:
+    """List, run or report."""
+    options = wish(arguments, "benchmarks.families", __doc__)
+    if options.report:
         return report()
-    warnings.filterwarnings("ignore")
-    for source, seed in missing():
-        print(carry_out(hippocampus(), source, seed), flush=True)
-    return 0
+    return listed(missing()) if options.list else work(ready, carried_out, FOLDER, options.minutes)
+
+
+def carried_out(entry: tuple[str, int]) -> str:
+    """Carry out a run; what came of it."""
+    line = carry_out(hippocampus(), *entry)
+    return f"{line['verdict']} {change(line):+.4f}, {line['cpu_s']:.0f} s"
 
 
 def missing() -> list[tuple[str, int]]:
     """Families and seeds that no line is of."""
     done = {(line["source"], line["seed"]) for line in lines(RECORD)}
     return [(source, seed) for source in WAYS for seed in range(SEEDS) if (source, seed) not in done]
+
+
+def ready() -> list[tuple[str, int]]:
+    """Those that may begin: the first of a family trains its model."""
+    left = missing()
+    first = {source: min(seed for s, seed in left if s == source) for source, _ in left}
+    return [(source, seed) for source, seed in left if seed == first[source] or path_of(source).exists()]
 
 
 def family(case: Case) -> str:
@@ -87,14 +93,18 @@ def carry_out(study: Study, source: str, seed: int) -> Line:
 
 def model_of(study: Study, source: str, own: Sequence[Case]) -> Model:
     """A network trained on one family, its last average; the test patients take no part."""
-    path = FOLDER / f"{source}.ganseg.safetensors"
+    path = path_of(source)
     if not path.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
         learnt = [case for case in own if study.fold(case.name) != TEST]
         card = replace(study.config.card, name=source)
         model = fit(learnt, replace(study.config, card=card), Place(device="cpu", data=study.folder)).result
         save_model(path, model.card, model.network)
     return load_model(path)
+
+
+def path_of(source: str) -> Path:
+    """Where the model of a family lies."""
+    return FOLDER / f"{source}.ganseg.safetensors"
 
 
 def dices(study: Study, cases: Sequence[Case], model: Model) -> dict[str, float]:

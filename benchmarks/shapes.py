@@ -10,9 +10,7 @@ checkpoint picked; fold 0 takes no part.
 
 from __future__ import annotations
 
-import argparse
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +23,7 @@ from benchmarks.accuracy.bootstrap import Interval, paired
 from benchmarks.accuracy.runs import measured, trained
 from benchmarks.accuracy.studies import CALIBRATION, TEST, all_cases, hippocampus, of_fold, recipe
 from benchmarks.record import add_line, described, lines
-from napari_ganseg.io.lock import Lock, take
+from benchmarks.work import listed, wish, work
 from napari_ganseg.networks import Arch, build_generator
 from napari_ganseg.training import fit
 from napari_ganseg.training.provenance import Place
@@ -38,31 +36,22 @@ Line = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run or report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shapes", description=(__doc__ or "").splitlines()[0])
-    wish = parser.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--run", action="store_true")
-    wish.add_argument("--report", action="store_true")
-    if parser.parse_args(arguments).report:
+    """List, run or report."""
+    options = wish(arguments, "benchmarks.shapes", __doc__)
+    if options.report:
         return report()
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    while entry := next_entry():
-        name, seed, lock = entry
-        line = carry_out(name, seed)
-        print(name, seed, f"{dice_of(line):.4f}", f"{line['cpu_s']:.0f} s", flush=True)
-        lock.release()
-    return 0
+    return listed(missing()) if options.list else work(ready, carried_out, FOLDER, options.minutes)
 
 
-def next_entry() -> tuple[str, int, Lock] | None:
-    """A run that nobody works on; the longer one once its steps are known."""
-    for name, seed in missing():
-        lock = take(FOLDER / f"{name.replace(' ', '_')}-{seed}.lock")
-        if isinstance(lock, Lock) and steps_of(name, seed):
-            return name, seed, lock
-    return None
+def carried_out(entry: tuple[str, int]) -> str:
+    """Carry out a run; what came of it."""
+    line = carry_out(*entry)
+    return f"calibration {dice_of(line):.4f}, {line['cpu_s']:.0f} s"
+
+
+def ready() -> list[tuple[str, int]]:
+    """Those that may begin: the longer one once its steps are known."""
+    return [entry for entry in missing() if steps_of(*entry)]
 
 
 def missing() -> list[tuple[str, int]]:

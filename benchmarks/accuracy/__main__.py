@@ -8,74 +8,32 @@ python -m benchmarks.accuracy --report                    # tables, intervals, p
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-import warnings
 from collections.abc import Sequence
 
-from benchmarks.accuracy.runs import Entry, carry_out, claimed, waiting
-from benchmarks.accuracy.studies import LAST, all_cases, studies
-from napari_ganseg.errors import GansegError
-from napari_ganseg.io.lock import Lock
+from benchmarks.accuracy.runs import FOLDER, Entry, carry_out, ready, waiting
+from benchmarks.accuracy.studies import all_cases, studies
+from benchmarks.work import listed, wish, work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List, run or report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=(__doc__ or "").splitlines()[0])
-    wish = parser.add_mutually_exclusive_group(required=True)
-    for name in ("list", "run", "report"):
-        wish.add_argument(f"--{name}", action="store_true")
-    parser.add_argument("--study", choices=sorted(studies()), action="append")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many")
-    options = parser.parse_args(arguments)
-    warnings.filterwarnings("ignore")
-    chosen = options.study or list(studies())
+    options = wish(arguments, "benchmarks.accuracy", __doc__, studies())
+    chosen = [studies()[name] for name in options.study or studies()]
     if options.report:
         from benchmarks.accuracy.report import report
 
-        return report(chosen)
+        return report([study.name for study in chosen])
     if options.list:
-        left = waiting([studies()[name] for name in chosen])
-        print(*(entry.name for entry in left), f"{len(left)} runs wait", sep="\n")
-        return 0
-    return work(chosen, options.minutes)
+        return listed(waiting(chosen))
+    return work(lambda: ready(chosen), carried_out, FOLDER, options.minutes)
 
 
-def work(chosen: Sequence[str], minutes: float) -> int:
-    """Carry out what waits, one by one; 0 unless a run failed."""
-    import torch
-
-    torch.set_num_threads(1)
-    end = time.monotonic() + 60 * minutes
-    failed: set[Entry] = set()
-    while time.monotonic() < end:
-        entry, lock = next_entry(chosen, failed)
-        if entry is None or lock is None:
-            break
-        study = studies()[entry.study]
-        try:
-            line = carry_out(entry, study, all_cases(study.folder))
-            mean = sum(case["dice"] for case in line["calibration"].values()) / len(line["calibration"])
-            print(f"{entry.name}: calibration {mean:.4f}, {line['cpu_s']:.0f} s", flush=True)
-        except GansegError as error:
-            failed.add(entry)
-            print(f"{entry.name}: {error}", file=sys.stderr)
-        finally:
-            lock.release()
-    return 1 if failed else 0
-
-
-def next_entry(chosen: Sequence[str], failed: set[Entry]) -> tuple[Entry | None, Lock | None]:
-    """The first run that nobody works on, and the lock on it; equal time only once the other arms are done."""
-    left = waiting([studies()[name] for name in chosen])
-    for entry in left:
-        others = [e for e in left if (e.study, e.labels, e.seed) == (entry.study, entry.labels, entry.seed)]
-        if entry in failed or (entry.arm == LAST and len(others) > 1):
-            continue
-        if lock := claimed(entry):
-            return entry, lock
-    return None, None
+def carried_out(entry: Entry) -> str:
+    """Carry out a run; what came of it on the calibration patients alone: nobody shall tune on the test."""
+    study = studies()[entry.study]
+    line = carry_out(entry, study, all_cases(study.folder))
+    mean = sum(case["dice"] for case in line["calibration"].values()) / len(line["calibration"])
+    return f"calibration {mean:.4f}, {line['cpu_s']:.0f} s"
 
 
 if __name__ == "__main__":

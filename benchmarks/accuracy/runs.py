@@ -14,7 +14,6 @@ from benchmarks.accuracy.arms import configured, shuffled_pairs
 from benchmarks.accuracy.studies import CALIBRATION, FEW, LAST, TEST, Study, divided, of_fold
 from benchmarks.record import add_line, described, lines
 from napari_ganseg.inference import segment
-from napari_ganseg.io.lock import Lock, take
 from napari_ganseg.metrics import evaluate
 from napari_ganseg.metrics.scores import Figure
 from napari_ganseg.models import Model
@@ -38,9 +37,7 @@ class Entry:
     arm: str
     seed: int
 
-    @property
-    def name(self) -> str:
-        """Of its folder."""
+    def __str__(self) -> str:
         return f"{self.study}-{self.labels}-{self.arm.replace(' ', '_')}-{self.seed}"
 
     def is_line(self, line: Line) -> bool:
@@ -66,11 +63,11 @@ def waiting(studies: Sequence[Study], record: Path = RECORD) -> list[Entry]:
     return [e for study in studies for e in wanted(study) if not any(e.is_line(line) for line in done)]
 
 
-def claimed(entry: Entry) -> Lock | None:
-    """The right to work on a run; None where another process does."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = take(FOLDER / f"{entry.name}.lock")
-    return lock if isinstance(lock, Lock) else None
+def ready(chosen: Sequence[Study], record: Path = RECORD) -> list[Entry]:
+    """Those that may begin: equal time only once the other arms of its budget and seed are done."""
+    left = waiting(chosen, record)
+    others = {(e.study, e.labels, e.seed) for e in left if e.arm != LAST}
+    return [e for e in left if e.arm != LAST or (e.study, e.labels, e.seed) not in others]
 
 
 def carry_out(entry: Entry, study: Study, cases: Sequence[Case], record: Path = RECORD) -> Line:

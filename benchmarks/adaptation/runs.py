@@ -60,9 +60,7 @@ class Entry:
     arm: str
     seed: int
 
-    @property
-    def name(self) -> str:
-        """Of its lock."""
+    def __str__(self) -> str:
         return "-".join((self.study, self.scanner, self.arm, str(self.seed))).replace(" ", "_")
 
     def is_line(self, line: Line) -> bool:
@@ -89,6 +87,13 @@ def waiting(chosen: Sequence[Study], record: Path = RECORD) -> list[Entry]:
     done = lines(record)
     left = [e for study in chosen for e in (*wanted(study), *asked_for(study, done))]
     return [e for e in left if not any(e.is_line(line) for line in done)]
+
+
+def ready(chosen: Sequence[Study], record: Path = RECORD) -> list[Entry]:
+    """Those that may begin: severities come before all else of a study."""
+    left = waiting(chosen, record)
+    unready = {entry.study for entry in left if entry.arm == SEVERITY}
+    return [entry for entry in left if entry.arm == SEVERITY or entry.study not in unready]
 
 
 def asked_for(study: Study, done: Sequence[Line]) -> list[Entry]:

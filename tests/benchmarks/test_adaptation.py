@@ -294,7 +294,7 @@ def test_a_line_is_of_one_run_alone() -> None:
     assert entry.is_line(line)
     others = ({"study": "x"}, {"scanner": "no shift"}, {"arm": "restyle"}, {"seed": 0})
     assert not any(entry.is_line(line | other) for other in others)
-    names = [entry.name for entry in wanted(a_study())]
+    names = [str(entry) for entry in wanted(a_study())]
     assert len(set(names)) == len(names)
     assert not any(" " in name for name in names)
 

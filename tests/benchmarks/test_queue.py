@@ -111,7 +111,7 @@ def test_an_entry_whose_configuration_changed_waits_again(place: Path, commands:
 
 def test_with_few_labels_the_others_images_join_without(place: Path, commands: list[list[str]]) -> None:
     save_boxes(place / "boxes")
-    few = 'labels = 1\noverride = { unlabelled = { consistency = 1.0 }, '
+    few = "labels = 1\noverride = { unlabelled = { consistency = 1.0 }, "
     text = ENTRY.format(name="few", seed=1, cpu=10).replace("override = { ", few)
     (place / "queue.toml").write_text(text)
     assert queue.main([]) == 0
