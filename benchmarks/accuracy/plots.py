@@ -20,7 +20,8 @@ def can_plot() -> bool:
 
 
 def plot(results: Sequence[Results], path: Path) -> None:
-    """Draw one panel per budget of labels into a PNG, without a window."""
+    """Draw one panel per budget of labels of which there are runs into a PNG, without a window."""
+    results = [budget for budget in results if budget.lines]
     figure = import_module("matplotlib.figure").Figure(figsize=(4.5 * len(results), 3.2), layout="constrained")
     import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(results), sharex=True, squeeze=False)[0]
@@ -39,6 +40,7 @@ def draw(panel: Any, results: Results) -> None:
     panel.set_yticks(range(len(arms)), arms)
     panel.set_ylim(len(arms) - 0.5, -0.5)
     panel.set_title(f"{results.study.name}, {results.labels} labelled patients", fontsize=10)
+    panel.locator_params(axis="x", nbins=4)
     panel.set_xlabel(f"test Dice less {PLAIN_ARM}")
 
 
