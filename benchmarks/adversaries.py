@@ -4,6 +4,8 @@ python -m benchmarks.adversaries --run      # what is missing, run by run
 python -m benchmarks.adversaries --report   # Dice of each against the network alone; exits 0 when all runs are there
 
 The network alone and the product's adversary are runs of `benchmarks.accuracy`; here are the others, on the same split.
+Spectral norm comes beside the instance norm, R1 is a step of its own, and both a D of R1 and one of correct against
+incorrect go on learning where the guards let the others rest.
 """
 
 from __future__ import annotations
@@ -162,7 +164,7 @@ def of_distances(usual: Any) -> Any:
     def shown(image: Tensor, logits: Tensor, target: Tensor, config: TrainConfig) -> Pairs:
         hard: Pairs = usual(image, logits, target, config)
         own = hard.fake.detach()
-        return replace(hard, real=distances(hard.real), fake=distances(own) + hard.fake - own)
+        return replace(hard, real=distances(hard.real), fake=distances(own) + (hard.fake - own))
 
     return shown
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_ganseg.io.names import stem
 from napari_ganseg.training.config import Split
 
 LABELLED, UNLABELLED = "labelled", "unlabelled"
@@ -32,7 +33,7 @@ def linked(data: Sequence[Path], folder: Path, split: Split, labels: int, seed: 
             if split.fold_of(image.name) in split.held_out:
                 continue
             if is_kept_apart(split, image.name) or patient(split, image.name) in chosen:
-                for path in sorted(root.glob(f"*/{image.name}")):
+                for path in sorted(root.glob(f"*/{stem(image.name)}.*")):  # with `labels/NAME.known.nii.gz`
                     link(path, folder / LABELLED / root.name / path.parent.name / path.name)
             else:
                 link(image, folder / UNLABELLED / root.name / image.name)

@@ -39,7 +39,7 @@ from napari_ganseg.training.config import Split
 
 FOLDER = Path("runs/nnunet")
 ID, NAME = "501", "Dataset501_Ganseg"
-SCHEDULES = (10, 20, 50, 100, 250, 500, 1000)  # epochs of 250 steps that nnU-Net has trainers for
+SCHEDULES = (10, 20, 50, 100, 250, 500, 750, 1000)  # epochs of 250 steps that nnU-Net has trainers for
 VALIDATION = 1
 
 
@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     values = goal.counted or tuple(c.value for c in find_model(options.model).card.classes)
     prepare(own_data(options.model), goal, values, folder)
     if options.minutes:
-        measure(options.model, values, folder, train(folder, options.minutes), options.minutes)
+        began = time.monotonic()
+        trainer = train(folder, options.minutes)
+        measure(options.model, values, folder, trainer, options.minutes, (time.monotonic() - began) / 60)
     return 0
 
 
@@ -136,7 +138,7 @@ def trainer_for(epochs: int) -> str:
     return "nnUNetTrainer" if epochs == 1000 else f"nnUNetTrainer_{epochs}epochs"
 
 
-def measure(model: str, values: Sequence[int], folder: Path, trainer: str, minutes: float) -> None:
+def measure(model: str, values: Sequence[int], folder: Path, trainer: str, minutes: float, trained: float) -> None:
     """Predict the held-out cases, compare them by our ruler, keep a line."""
     call(
         folder, "predict", "-d", ID, "-c", "3d_fullres", "-f", "0", "-tr", trainer,
@@ -146,7 +148,7 @@ def measure(model: str, values: Sequence[int], folder: Path, trainer: str, minut
     names = [name for name in case_names(data) if goal.is_held_out(name)]
     dices = [dice(folder / "found" / f"{stem(name)}.nii.gz", data / "labels" / name, values) for name in names]
     line = {
-        "entry": f"nnunet-{model}", "trainer": trainer, "minutes": minutes, "cases": len(names),
+        "entry": f"nnunet-{model}", "trainer": trainer, "minutes": minutes, "trained_minutes": round(trained, 1), "cases": len(names),
         "test_dice": round(float(np.mean(dices)), 4), "machine": machine(), "date": time.strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.nnunet {model} --minutes {minutes:g}",
     }  # fmt: skip

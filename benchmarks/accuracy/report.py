@@ -21,7 +21,7 @@ OPENING = """\
 
 Does a discriminator, or do scans without labels, make a segmentation better where few patients are labelled? All arms
 have the same network, steps, order of the data and augmentation; the last average of the weights counts, no checkpoint
-is picked. Fold 0 of the patients is the test and was looked at only here, fold 1 calibrates, and the labelled patients
+is picked. Fold 0 of the patients is the test, which chose nothing here, fold 1 calibrates, and the labelled patients
 are random subsets of the others, nested over the budgets and drawn anew by every seed. Equal time is the plain network
 for as many processor seconds as the costliest arm took. Differences are paired by seed and patient; their 95 %
 intervals come from a hierarchical bootstrap over seeds and patients. *helps* and *hurts*: the interval excludes zero
