@@ -148,8 +148,9 @@ def measure(model: str, values: Sequence[int], folder: Path, trainer: str, minut
     names = [name for name in case_names(data) if goal.is_held_out(name)]
     dices = [dice(folder / "found" / f"{stem(name)}.nii.gz", data / "labels" / name, values) for name in names]
     line = {
-        "entry": f"nnunet-{model}", "trainer": trainer, "minutes": minutes, "trained_minutes": round(trained, 1), "cases": len(names),
-        "test_dice": round(float(np.mean(dices)), 4), "machine": machine(), "date": time.strftime("%Y-%m-%d"),
+        "entry": f"nnunet-{model}", "trainer": trainer, "minutes": minutes, "trained_minutes": round(trained, 1),
+        "cases": len(names), "test_dice": round(float(np.mean(dices)), 4),
+        "machine": machine(), "date": time.strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.nnunet {model} --minutes {minutes:g}",
     }  # fmt: skip
     add_line(line, Path("docs/benchmarks/nnunet.jsonl"))
