@@ -81,8 +81,8 @@ class FineTuneWidget(QWidget):
         )  # fmt: skip
         self.unlabelled: Any = FileEdit(
             name="unlabelled", label="Unlabelled", mode=FOLDER, nullable=True,
-            tooltip="A folder of scans without labels that join in (a mean teacher). That takes twice as long, and no sure "
-            "gain was measured.",
+            tooltip="A folder of scans without labels that join in (a mean teacher). That takes twice as long, and "
+            "no sure gain was measured.",
         )  # fmt: skip
         self.start = ComboBox(name="start", label="Start from", choices=self._starts)
         self.kept = Label(name="kept", label=" ")
