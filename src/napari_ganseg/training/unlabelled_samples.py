@@ -95,6 +95,6 @@ def pipeline_for(card: Card, a: Augmentation, strong: float) -> mt.Compose:
 
 
 def stronger(a: Augmentation, share: float) -> Augmentation:
-    """Every change of intensity that the labelled samples know, more often: a view that is easy teaches nothing."""
+    """Every change of intensity that the labelled samples know, at least so often."""
     known = [name for name in ("noise", "smooth", "contrast", "bias", "low_resolution") if getattr(a, name)]
     return replace(a, **{name: max(share, getattr(a, name)) for name in known})
