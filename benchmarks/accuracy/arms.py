@@ -23,6 +23,7 @@ WHAT = {
     "mean teacher": "no discriminator; consistency with the own average on unlabelled scans (CutMix)",
     "both": "mean teacher, and both discriminators",
     "equal time": "the network alone, for as many processor seconds as the costliest arm",
+    "every label": "the network alone, which is shown the labels of all other patients too: the most scans can teach",
 }
 
 

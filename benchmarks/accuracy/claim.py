@@ -15,16 +15,17 @@ CANDIDATES = ("adversary", "adversary on unlabelled", "mean teacher", "both")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The claim of one study.
+    """The claim of one data set.
 
     Attributes:
-        setting: the chosen arm; empty while there is none.
-        gain: its test Dice less the plain network's.
+        data: name of its first study.
+        setting: the chosen arm and its steps; empty while there is none.
+        gain: its test Dice less the plain network's at as many steps.
         over_time: the same less that of equal time.
-        waiting: runs of this budget that are not stored.
+        waiting: runs of this budget, of every study of the data, that are not stored.
     """
 
-    study: str
+    data: str
     setting: str
     gain: Interval | None
     over_time: Interval | None
@@ -36,23 +37,32 @@ class Claim:
         return self.waiting == 0 and self.gain is not None and self.gain.low > 0
 
     def __str__(self) -> str:
-        found = f"{self.study} {self.setting} {self.gain}" if self.gain else f"{self.study} has no paired runs"
+        found = f"{self.data} {self.setting} {self.gain}" if self.gain else f"{self.data} has no paired runs"
         return found + (f", {runs_wait(self.waiting)}" if self.waiting else "")
 
 
-def claim_of(study: Study, stored: Sequence[Line]) -> Claim:
-    """The claim of a study, its setting chosen on the calibration patients alone."""
-    results = next(r for r in of_study(study, stored) if r.labels == FEW)
-    setting = best_on_calibration(results)
-    gain, over_time = (results.difference(setting, other) for other in (PLAIN_ARM, LAST))
-    return Claim(study.name, setting, gain, over_time, results.waiting)
+def claims_of(studies: Sequence[Study], stored: Sequence[Line]) -> list[Claim]:
+    """One claim a data set, in the order of the studies."""
+    folders = dict.fromkeys(study.folder for study in studies)
+    return [claim_of([study for study in studies if study.folder == folder], stored) for folder in folders]
 
 
-def best_on_calibration(results: Results) -> str:
-    """The arm with the best calibration Dice among those that use an adversary or scans without labels, if any ran."""
-    dices = {arm: results.mean(arm, "calibration", "dice") for arm in CANDIDATES if arm in results.arms}
-    found = {arm: dice for arm, dice in dices.items() if dice is not None}
-    return max(found, key=found.__getitem__, default="")
+def claim_of(studies: Sequence[Study], stored: Sequence[Line]) -> Claim:
+    """The claim of a data set: of all its studies, the setting is chosen on the calibration patients alone."""
+    every = [results for study in studies for results in of_study(study, stored) if results.labels == FEW]
+    waiting = sum(results.waiting for results in every)
+    if (best := best_on_calibration(every)) is None:
+        return Claim(studies[0].name, "", None, None, waiting)
+    results, arm = best
+    setting = f"{arm}, {results.study.config.steps} steps"
+    gain, over_time = (results.difference(arm, other) for other in (PLAIN_ARM, LAST))
+    return Claim(studies[0].name, setting, gain, over_time, waiting)
+
+
+def best_on_calibration(every: Sequence[Results]) -> tuple[Results, str] | None:
+    """Study and arm with the best calibration Dice among those with an adversary or unlabelled scans, if any ran."""
+    tried = [(results, arm) for results in every for arm in CANDIDATES if results.runs(arm)]
+    return max(tried, key=lambda one: one[0].mean(one[1], "calibration", "dice") or 0.0, default=None)
 
 
 def runs_wait(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.accuracy.arms import WHAT
-from benchmarks.accuracy.claim import Claim, claim_of, runs_wait
+from benchmarks.accuracy.claim import Claim, claims_of, runs_wait
 from benchmarks.accuracy.plots import can_plot, plot
 from benchmarks.accuracy.results import PLAIN_ARM, Results, of_study
 from benchmarks.accuracy.runs import RECORD, Line
@@ -32,6 +32,9 @@ spoke, the gradient ratio how loud it was (median of lambda times the gradient o
 the last layer). AUROC is its own on calibration patients, which always shows it true pairs, also where it learnt from
 shuffled ones. Negative results stay in.
 
+The longer studies came after the test figures of the short ones had been seen. They ask the same of networks that had
+more steps, of those arms alone that were at least 0.005 Dice above the plain network on calibration in the short study.
+
 ```bash
 export GANSEG_DATA=...                     # the folder of the project's data
 python -m benchmarks.accuracy --run        # every run that is not in accuracy.jsonl, one after the other
@@ -44,7 +47,7 @@ def report(studies: Sequence[str], record: Path = RECORD, page: Path = PAGE) -> 
     """Write and print the page; 0 where the claim on few labels holds in every study."""
     stored = lines(record)
     chosen = [known_studies()[name] for name in studies]
-    claims = [claim_of(study, stored) for study in chosen]
+    claims = claims_of(chosen, stored)
     page.parent.mkdir(parents=True, exist_ok=True)
     text = "\n".join(written(chosen, stored, claims, page))
     page.write_text(text, encoding="utf-8")
@@ -80,16 +83,16 @@ def made_on(stored: Sequence[Line]) -> Iterator[str]:
 
 def claim_lines(claims: Sequence[Claim]) -> Iterator[str]:
     """What was chosen in every study, and whether its claim holds."""
-    yield "The setting of a study is the arm with an adversary or unlabelled scans that is best on the calibration"
-    yield f"patients. The claim holds where its test Dice less that of *{PLAIN_ARM}* has an interval above zero and all"
-    yield "runs are done."
+    yield "The setting of a data set is the arm, with an adversary or unlabelled scans, and the number of steps that is"
+    yield f"best on the calibration patients. The claim holds where its test Dice less that of *{PLAIN_ARM}* at equal"
+    yield "steps has an interval above zero and all runs are done."
     yield ""
     rows = [
-        (c.study, c.setting or "-", str(c.gain or "-"), str(c.over_time or "-"),
+        (c.data, c.setting or "-", str(c.gain or "-"), str(c.over_time or "-"),
          runs_wait(c.waiting) if c.waiting else "holds" if c.holds else "does not hold")
         for c in claims
     ]  # fmt: skip
-    yield from table(("study", "setting", f"test Dice less {PLAIN_ARM}", f"less {LAST}", "claim"), rows)
+    yield from table(("data", "setting", f"test Dice less {PLAIN_ARM}", f"less {LAST}", "claim"), rows)
 
 
 def study_lines(study: Study, results: Sequence[Results], page: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.arms import configured, shuffled_pairs
-from benchmarks.accuracy.studies import CALIBRATION, FEW, LAST, TEST, Study, divided, of_fold
+from benchmarks.accuracy.studies import CALIBRATION, EVERY, FEW, LAST, TEST, Study, divided, of_fold
 from benchmarks.record import add_line, described, lines
 from napari_ganseg.inference import segment
 from napari_ganseg.metrics import evaluate
@@ -66,13 +66,15 @@ def waiting(studies: Sequence[Study], record: Path = RECORD) -> list[Entry]:
 def ready(chosen: Sequence[Study], record: Path = RECORD) -> list[Entry]:
     """Those that may begin: equal time only once the other arms of its budget and seed are done."""
     left = waiting(chosen, record)
-    others = {(e.study, e.labels, e.seed) for e in left if e.arm != LAST}
+    others = {(e.study, e.labels, e.seed) for e in left if e.arm not in (LAST, EVERY)}
     return [e for e in left if e.arm != LAST or (e.study, e.labels, e.seed) not in others]
 
 
 def carry_out(entry: Entry, study: Study, cases: Sequence[Case], record: Path = RECORD) -> Line:
     """Train, measure, record; a run that is killed, minutes long, begins anew."""
     labelled, unlabelled = divided(study, cases, entry.labels, entry.seed)
+    if entry.arm == EVERY:
+        labelled, unlabelled = [*labelled, *unlabelled], []
     config = seeded(configured(study.config, entry.arm), entry, record)
     images = [case.image for case in unlabelled] if config.unlabelled.is_used else []
     place = Place(device="cpu", data=study.folder, command="python -m benchmarks.accuracy --run", unlabelled=images)

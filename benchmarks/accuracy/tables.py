@@ -19,11 +19,14 @@ def budget_tables(results: Results) -> Iterator[str]:
     """Lines of markdown for one budget of labels."""
     yield from (f"### {results.labels} labelled patients", "")
     yield from table(HEADINGS, [row(results, arm) for arm in results.arms])
-    yield from ("", "#### The adversary's own share", "")
-    pairs = [(arm, other) for arm, other in OWN if {arm, other} <= {*results.arms}]
-    rows = [[f"{arm} less {other}", *compared(results, arm, other)] for arm, other in pairs]
-    yield from table(("difference", "test Dice", "verdict"), rows)
     yield ""
+    rows = [
+        [f"{arm} less {other}", *compared(results, arm, other)] for arm, other in OWN if {arm, other} <= {*results.arms}
+    ]
+    if rows:
+        yield from ("#### The adversary's own share", "")
+        yield from table(("difference", "test Dice", "verdict"), rows)
+        yield ""
 
 
 def row(results: Results, arm: str) -> list[str]:

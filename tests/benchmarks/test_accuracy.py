@@ -26,12 +26,12 @@ from benchmarks.accuracy.arms import (
     shuffled_pairs,
 )
 from benchmarks.accuracy.bootstrap import Interval, paired
-from benchmarks.accuracy.claim import CANDIDATES, claim_of
+from benchmarks.accuracy.claim import CANDIDATES, claim_of, claims_of
 from benchmarks.accuracy.plots import can_plot, plot
 from benchmarks.accuracy.report import report
 from benchmarks.accuracy.results import of_study, verdict
 from benchmarks.accuracy.runs import Entry, Line, carry_out, seeded, waiting, wanted
-from benchmarks.accuracy.studies import CALIBRATION, LAST, TEST, Study, divided, of_fold
+from benchmarks.accuracy.studies import CALIBRATION, EVERY, LAST, TEST, Study, at_length, divided, of_fold
 from benchmarks.record import add_line, lines
 from builders import Z_SCORE, make_card, tiny_config
 from hypothesis import given, settings
@@ -165,8 +165,9 @@ def test_the_claim_holds_where_what_calibration_chose_is_better_on_the_test(
     record = recorded(tmp_path, a_study(), gains, {"both": 0.03, "equal time": 0.5, "shuffled pairs": 0.6})
     code, page = reported(tmp_path, record, a_study(), monkeypatch)
     assert code == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "few labels (8): blobs both +0.0200 (+0.0200 to +0.0200): holds"
-    assert "| blobs | both | +0.0200 (+0.0200 to +0.0200) | +0.0100 (+0.0100 to +0.0100) | holds |" in page
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "few labels (8): blobs both, 6 steps +0.0200 (+0.0200 to +0.0200): holds"
+    assert "| blobs | both, 6 steps | +0.0200 (+0.0200 to +0.0200) | +0.0100 (+0.0100 to +0.0100) | holds |" in page
     assert "#### The adversary's own share" in page
     assert "| both less mean teacher | +0.0050 (+0.0050 to +0.0050) | helps |" in page
     assert "| adversary less shuffled pairs | -0.0200 (-0.0200 to -0.0200) | hurts |" in page
@@ -181,7 +182,7 @@ def test_it_does_not_hold_where_calibration_chose_another_arm_than_the_best_on_t
     code, page = reported(tmp_path, record, a_study(), monkeypatch)
     assert code == 1
     assert capsys.readouterr().out.rstrip().endswith("does not hold")
-    assert "| blobs | adversary | -0.0010 " in page
+    assert "| blobs | adversary, 6 steps | -0.0010 " in page
 
 
 def test_runs_that_wait_keep_the_claim_from_holding(
@@ -194,6 +195,30 @@ def test_runs_that_wait_keep_the_claim_from_holding(
     assert code == 1
     assert "+0.0200), 2 runs wait: does not hold" in capsys.readouterr().out.splitlines()[-1]
     assert "1 of 3 seeds" in page  # 0 is the only seed that both arms have
+
+
+@pytest.mark.parametrize(("calibration", "steps", "gain"), [(0.04, 12, -0.02), (0.02, 6, 0.01)])
+def test_of_two_studies_on_the_same_data_calibration_chooses_the_number_of_steps(
+    tmp_path: Path, calibration: float, steps: int, gain: float
+) -> None:
+    short = a_study()
+    longer = at_length(short, 12, "mean teacher")
+    recorded(tmp_path, short, {"mean teacher": 0.01}, {"mean teacher": 0.03})
+    stored = lines(recorded(tmp_path, longer, {"mean teacher": -0.02}, {"mean teacher": calibration}))
+    (claim,) = claims_of([short, longer], stored)
+    assert (claim.data, claim.setting) == ("blobs", f"mean teacher, {steps} steps")
+    assert claim.gain is not None
+    assert claim.gain.mean == pytest.approx(gain, abs=1e-4)
+    assert claim.holds == (gain > 0)
+    assert not claims_of([short, longer], stored[:-1])[0].holds  # a run of either study that waits
+
+
+def test_a_longer_study_keeps_everything_but_steps_and_arms() -> None:
+    short = a_study()
+    longer = at_length(short, 12, "mean teacher")
+    assert longer.arms == {8: ("supervised", "mean teacher", LAST)}
+    assert replace(longer, name=short.name, arms=short.arms, config=short.config) == short
+    assert longer.config == replace(short.config, steps=12, validate_every=12)
 
 
 def test_nothing_stored_is_a_report_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +237,7 @@ def test_only_shared_seeds_are_paired_and_every_seed_is_averaged(tmp_path: Path)
     assert difference is not None
     assert difference.mean == pytest.approx(0.1)
     assert results.waiting == 3
-    assert claim_of(study, stored).over_time is None
+    assert claim_of([study], stored).over_time is None
 
 
 @pytest.mark.parametrize("is_here", [True, False])
@@ -254,6 +279,7 @@ def test_an_arm_changes_three_weights_and_nothing_else(arm: str) -> None:
             "mean teacher": (0, CONSISTENCY, 0),
             "both": (WEIGHT, CONSISTENCY, SECOND_WEIGHT),
             "equal time": (0, 0, 0),
+            "every label": (0, 0, 0),
         }[arm]
     )
     same = replace(config.adversary, weight=0.7), replace(config.unlabelled, consistency=0.7, adversary=0.7)
@@ -261,7 +287,7 @@ def test_an_arm_changes_three_weights_and_nothing_else(arm: str) -> None:
 
 
 def test_the_setting_is_never_chosen_among_the_controls() -> None:
-    assert set(FEW_ARMS) - set(CANDIDATES) == {"supervised", "shuffled pairs", "equal time"}
+    assert set(FEW_ARMS) - set(CANDIDATES) == {"supervised", "shuffled pairs", "equal time", "every label"}
 
 
 def test_labelled_patients_are_nested_over_the_budgets_and_apart_from_test_and_calibration() -> None:
@@ -323,7 +349,7 @@ def phantom_study() -> Study:
         augmentation=Augmentation(affine=0.5, flip_axes=(0, 1)),
         adversary=Adversary(arch=LITTLE, limits=Limits(ready=0.0)), unlabelled=Unlabelled(arch=LITTLE),
     )  # fmt: skip
-    return a_study(("adversary", "supervised", "mean teacher", "both", LAST), seeds=1, config=config)
+    return a_study(("adversary", "supervised", "mean teacher", "both", LAST, EVERY), seeds=1, config=config)
 
 
 def phantoms() -> list[Case]:
@@ -354,8 +380,10 @@ def test_the_whole_protocol_in_small(
     for line in stored.values():
         assert (set(line["test"]), set(line["calibration"])) == (patients[TEST], patients[CALIBRATION])
         assert all(0 <= patient["dice"] <= 1 for fold in ("test", "calibration") for patient in line[fold].values())
-        assert len(line["learnt_from"]) == 8
         assert not {*line["learnt_from"]} & (patients[TEST] | patients[CALIBRATION])
+    pool = {*PATIENTS} - patients[TEST] - patients[CALIBRATION]
+    assert {*stored.pop(EVERY)["learnt_from"]} == pool
+    assert len(pool) > 8 == len(stored[LAST]["learnt_from"])
     assert len({tuple(line["learnt_from"]) for line in stored.values()}) == 1
     assert all((stored[arm]["lambda_share"] > 0) == (arm in WITH_CRITIC) for arm in stored)
     assert stored["supervised"]["steps"] == stored["both"]["steps"] < stored[LAST]["steps"]
