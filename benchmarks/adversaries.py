@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import torch
@@ -44,13 +44,11 @@ ALONE, SHIPPED = "the network alone", "one scale"
 STORED = {ALONE: PLAIN_ARM, SHIPPED: "adversary"}  # arms of `benchmarks.accuracy`
 R1, MATCHING = 10.0, 10.0  # gamma of R1 (Mescheder 2018), weight of the features (Wang 2018)
 FAR = 10.0  # pixels at which a signed distance is almost 1
-ARCHS = {
-    "two scales": DiscriminatorArch("multi_scale"),
-    "larger field, wider": DiscriminatorArch(channels=32, layers=3),
-}
+GONE = "two scales"  # a second discriminator at half the resolution: its runs stay, its code is in the history
+LARGER = "larger field, wider"
 TENTH, NORMED, PENALISED = "a tenth of the weight", "spectral norm", "R1"
 FEATURES, DISTANCES, WRONG = "feature matching", "signed distances", "correct against incorrect"
-NAMES = (*ARCHS, TENTH, NORMED, PENALISED, FEATURES, DISTANCES, WRONG)
+NAMES = (LARGER, TENTH, NORMED, PENALISED, FEATURES, DISTANCES, WRONG)
 Line = dict[str, Any]
 
 
@@ -96,7 +94,7 @@ def config_of(config: TrainConfig, name: str, seed: int) -> TrainConfig:
     """The plain arm's configuration with an adversary."""
     config = configured(replace(config, seed=seed), STORED[SHIPPED])
     weight = WEIGHT / 10 if name == TENTH else WEIGHT
-    arch = ARCHS.get(name, DiscriminatorArch())
+    arch = DiscriminatorArch(channels=32, layers=3) if name == LARGER else DiscriminatorArch()
     return replace(config, adversary=replace(config.adversary, arch=arch, weight=weight))
 
 
@@ -113,7 +111,7 @@ def changed(name: str) -> contextlib.AbstractContextManager[object]:
     return matching_features() if name == FEATURES else contextlib.nullcontext()
 
 
-def with_spectral_norm(*arguments: Any, **settings: Any) -> nn.ModuleList:
+def with_spectral_norm(*arguments: Any, **settings: Any) -> nn.Module:
     """The discriminator, each convolution divided by its largest singular value (Miyato 2018)."""
     critic = build_discriminator(*arguments, **settings)
     for layer in [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]:
@@ -129,8 +127,7 @@ def with_r1(usual: Any) -> Any:
         assert state.discriminator is not None
         assert state.critic_optimiser is not None
         real = shown.real.clone().requires_grad_(True)
-        verdicts = adversary.judge(state.discriminator, shown.image, real, shown.known)
-        verdict = torch.stack([v.flatten(1).mean(1).sum() for v in verdicts]).sum()
+        verdict = adversary.judge(state.discriminator, shown.image, real, shown.known).flatten(1).mean(1).sum()
         slope = torch.autograd.grad(verdict, real, create_graph=True)[0]
         step.learn(state.discriminator, state.critic_optimiser, R1 / 2 * slope.square().flatten(1).sum(1).mean())
         return found
@@ -144,15 +141,15 @@ def matching_features() -> Iterator[None]:
     seen: deque[list[Tensor]] = deque(maxlen=3)  # of a step: real, fake, and fake once more for the generator
     usual = adversary.generator_loss
 
-    def judge(critic: nn.ModuleList, image: Tensor, maps: Tensor, known: Tensor) -> list[Tensor]:
-        *features, verdict = critic[0](torch.cat([image, maps, known], 1))
+    def judge(critic: nn.Module, image: Tensor, maps: Tensor, known: Tensor) -> Tensor:
+        *features, verdict = critic(torch.cat([image, maps, known], 1))
         seen.append(features)
-        return [verdict.float()]
+        return cast(Tensor, verdict.float())
 
-    def generator_loss(fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    def generator_loss(fake: Tensor, mask: Tensor) -> Tensor:
         pairs = zip(seen[0], seen[-1], strict=True)
         distance = torch.stack([(a.detach().float() - b.float()).abs().mean() for a, b in pairs]).mean()
-        return usual(fake, masks) + MATCHING * distance
+        return usual(fake, mask) + MATCHING * distance
 
     with patch.object(adversary, "judge", judge), patch.object(adversary, "generator_loss", generator_loss):
         yield
@@ -189,19 +186,19 @@ def correct_against_incorrect(
     assert optimiser is not None
     critic.requires_grad_(True)
     verdict = step.judged(critic, shown, shown.fake.detach(), config)
-    mask = adversary.counted(shown.known, verdict, config.adversary.arch.layers)[0]
+    mask = adversary.counted(shown.known, verdict, config.adversary.arch.layers)
     is_wrong = (shown.real - shown.fake.detach()).abs().amax(1, keepdim=True)
-    is_right = 1 - F.adaptive_max_pool2d(is_wrong, verdict[0].shape[2:])
-    loss = F.binary_cross_entropy_with_logits(verdict[0], is_right, reduction="none")
+    is_right = 1 - F.adaptive_max_pool2d(is_wrong, verdict.shape[2:])
+    loss = F.binary_cross_entropy_with_logits(verdict, is_right, reduction="none")
     step.learn(critic, optimiser, adversary.masked_mean(loss, mask))
-    agrees = ((verdict[0] > 0) == (is_right > 0)).float()
+    agrees = ((verdict > 0) == (is_right > 0)).float()
     sides = [adversary.masked_mean(agrees, mask * side) for side in (is_right, 1 - is_right)]
     return replace(figures, discriminator=float(loss.detach().mean()), accuracy=float(sum(sides)) / 2)
 
 
 def report() -> int:
     """One row per adversary: Dice of the calibration patients, and the gain over the network alone seed by seed."""
-    names = (*STORED, *NAMES)
+    names = (*STORED, GONE, *NAMES)
     found = {name: {line["seed"]: line for line in lines_of(name)} for name in names}
     print("| adversary | Dice | gain, seed by seed | processor seconds |", "| --- | --- | --- | --- |", sep="\n")
     for name in names:

@@ -57,7 +57,7 @@ def test_unknown_voxels_are_zero_in_both_maps(logits: Tensor, target: Tensor) ->
 
 
 def test_both_losses_by_hand() -> None:
-    real, fake, mask = [torch.tensor([2.0, 9.0])], [torch.tensor([-1.0, 9.0])], [torch.tensor([1.0, 0.0])]
+    real, fake, mask = torch.tensor([2.0, 9.0]), torch.tensor([-1.0, 9.0]), torch.tensor([1.0, 0.0])
     on_real, on_fake = 1 / (1 + math.exp(-2.0)), 1 / (1 + math.exp(1.0))
     assert adversary.discriminator_loss(real, fake, mask) == pytest.approx(-math.log(on_real) - math.log(1 - on_fake))
     assert adversary.generator_loss(fake, mask) == pytest.approx(-math.log(on_fake))
@@ -65,17 +65,17 @@ def test_both_losses_by_hand() -> None:
 
 
 def test_no_logit_that_counts_makes_no_loss_and_no_nan() -> None:
-    logits = [torch.zeros(1, 1, 4, 4, requires_grad=True)]
-    loss = adversary.generator_loss(logits, [torch.zeros(1, 1, 4, 4)])
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    loss = adversary.generator_loss(logits, torch.zeros(1, 1, 4, 4))
     loss.backward()
     assert loss == 0
-    assert not logits[0].grad.any()  # type: ignore[union-attr]
+    assert not logits.grad.any()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_logit_counts_only_where_all_it_sees_is_known(layers: int) -> None:
     """Compared with the gradient: the voxels that a logit depends on, without the norm that looks at everything."""
-    critic = build_discriminator(DiscriminatorArch(layers=layers), dims=2, in_channels=1)[0]
+    critic = build_discriminator(DiscriminatorArch(layers=layers), dims=2, in_channels=1)
     for name, module in list(critic.named_modules()):
         if isinstance(module, nn.InstanceNorm2d):
             parent = critic.get_submodule(name.rpartition(".")[0])
@@ -88,21 +88,20 @@ def test_a_logit_counts_only_where_all_it_sees_is_known(layers: int) -> None:
     assert (len(rows), int(rows.float().mean())) == (receptive_field(layers), middle * 2**layers)
     known = torch.ones(1, 1, 64, 64)
     known[0, 0, int(rows[-1]), 5:60] = 0
-    assert adversary.counted(known, [logits], layers)[0][0, 0, middle, middle] == 0
+    assert adversary.counted(known, logits, layers)[0, 0, middle, middle] == 0
     known = torch.ones(1, 1, 64, 64)
     known[0, 0, int(rows[-1]) + 1 :] = 0
-    assert adversary.counted(known, [logits], layers)[0][0, 0, middle, middle] == 1
+    assert adversary.counted(known, logits, layers)[0, 0, middle, middle] == 1
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", ["patch", "multi_scale"])
-def test_every_scale_gives_a_map_and_a_mask_of_its_size(dims: int, name: str) -> None:
-    arch = DiscriminatorArch(name, channels=4, layers=2)  # type: ignore[arg-type]
+@pytest.mark.parametrize("size", [32, 33, 35])
+def test_a_map_of_verdicts_and_a_mask_of_its_size(dims: int, size: int) -> None:
+    shape, arch = (size,) * dims, DiscriminatorArch(channels=4, layers=2)
     critic = build_discriminator(arch, dims=dims, in_channels=1 + 2 + 1)
-    image, known = torch.randn(1, 1, *(32,) * dims), torch.ones(1, 1, *(32,) * dims)
-    verdicts = adversary.judge(critic, image, torch.randn(1, 2, *(32,) * dims), known)
-    assert [v.shape for v in verdicts] == [m.shape for m in adversary.counted(known, verdicts, 2)]
-    assert len(verdicts) == arch.scales
+    image, known = torch.randn(1, 1, *shape), torch.ones(1, 1, *shape)
+    verdicts = adversary.judge(critic, image, torch.randn(1, 2, *shape), known)
+    assert verdicts.shape == adversary.counted(known, verdicts, 2).shape
 
 
 PLANES = replace(AT_ONCE, planes=True)
@@ -190,7 +189,7 @@ def test_a_step_with_planes_moves_both_networks(volume: Tensor) -> None:
 
 
 def test_auroc_of_no_planes_is_not_known() -> None:
-    assert adversary.auroc(nn.ModuleList(), [], 2) is None
+    assert adversary.auroc(nn.Module(), [], 2) is None
 
 
 def test_missing_classes_are_added_to_background() -> None:
@@ -253,8 +252,8 @@ def test_the_generators_gradient_is_the_segmentations_plus_lambda_times_the_adve
     logits = twin(batch.image)
     shown = adversary.pairs(batch.image, logits, batch.target)
     on_fake = adversary.judge(critic, shown.image, shown.fake, shown.known)  # type: ignore[arg-type]
-    masks = adversary.counted(shown.known, on_fake, config.adversary.arch.layers)
-    loss = segmentation_loss(logits, batch.target) + 0.5 * adversary.generator_loss(on_fake, masks)
+    mask = adversary.counted(shown.known, on_fake, config.adversary.arch.layers)
+    loss = segmentation_loss(logits, batch.target) + 0.5 * adversary.generator_loss(on_fake, mask)
     loss.backward()
     assert figures.weight == 0.5
     for mine, by_hand in zip(state.generator.parameters(), twin.parameters(), strict=True):
@@ -297,6 +296,6 @@ def test_auroc_is_half_for_a_critic_that_cannot_tell_and_one_for_a_perfect_one()
     image, known = torch.zeros(1, 1, 64, 64), torch.ones(1, 1, 64, 64)
     real, fake = torch.ones(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
     shown = adversary.Pairs(image, real, fake, known)
-    critic = nn.ModuleList([Perfect()])
+    critic = Perfect()
     assert adversary.auroc(critic, [shown], 2) == 1.0
     assert adversary.auroc(critic, [replace(shown, fake=real)], 2) == 0.5

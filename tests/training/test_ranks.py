@@ -40,7 +40,7 @@ STEP = 60  # of 100: every weight has risen, the ratio is measured, a discrimina
 AT_ONCE = Adversary(weight=10.0, begin=0.0, warm_up=0.0, ramp=0.01, limits=Limits(ready=0.0))
 SCENARIOS: dict[str, dict[str, Any]] = {
     "alone": {},
-    "a discriminator": {"adversary": replace(AT_ONCE, arch=DiscriminatorArch("multi_scale", channels=8))},
+    "a discriminator": {"adversary": replace(AT_ONCE, arch=DiscriminatorArch(channels=8))},
     "a discriminator in 2D": {"dims": 2, "adversary": AT_ONCE},
     "one that sees noise": {"adversary": AT_ONCE, "rest": 4},
     "planes": {"adversary": replace(AT_ONCE, planes=True), "rows": (20, 6, 20)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Pairs:
     known: Tensor
 
 
-def build_critic(config: TrainConfig, device: torch.device) -> nn.ModuleList | None:
+def build_critic(config: TrainConfig, device: torch.device) -> nn.Module | None:
     """A fresh discriminator, 2D where it judges planes; None where its weight is zero."""
     a, card = config.adversary, config.card
     if a.weight == 0:
@@ -107,58 +107,40 @@ def straight_through(logits: Tensor) -> Tensor:
     return p + (onehot - p).detach()
 
 
-def judge(discriminator: nn.ModuleList, image: Tensor, segmentation: Tensor, known: Tensor) -> list[Tensor]:
-    """Logits per scale for (image, segmentation) pairs: positive means "looks like the truth"."""
+def judge(discriminator: nn.Module, image: Tensor, segmentation: Tensor, known: Tensor) -> Tensor:
+    """Logits for (image, segmentation) pairs: positive means "looks like the truth"."""
     return verdicts(discriminator, torch.cat([image, segmentation, known], 1))
 
 
-def verdicts(discriminator: nn.ModuleList, shown: Tensor) -> list[Tensor]:
-    """Logits per scale for whatever a discriminator is shown, (batch, channels, ...)."""
-    logits = []
-    for scale, critic in enumerate(discriminator):
-        logits.append(critic(shrunk(shown) if scale else shown)[-1].float())
-    return logits
+def verdicts(discriminator: nn.Module, shown: Tensor) -> Tensor:
+    """Logits for whatever a discriminator is shown, (batch, channels, ...)."""
+    logits: Tensor = discriminator(shown)[-1]  # MONAI's gives every layer's output
+    return logits.float()
 
 
-def counted(known: Tensor, logits: Sequence[Tensor], layers: int) -> list[Tensor]:
-    """Which logits count, per scale: those whose whole receptive field is known. (batch, 1, ...) of 0 and 1."""
-    unknown, masks = 1 - known, []
-    for scale, logit in enumerate(logits):
-        if scale:
-            unknown = max_pool(unknown, 2)
-        mask = whole_fields(unknown, layers)
-        for axis, size in enumerate(logit.shape[2:], start=2):
-            mask = mask.narrow(axis, 0, size)
-        masks.append(mask)
-    return masks
+def counted(known: Tensor, logits: Tensor, layers: int) -> Tensor:
+    """Which logits count: those whose whole receptive field is known. (batch, 1, ...) of 0 and 1."""
+    mask = whole_fields(1 - known, layers)
+    for axis, size in enumerate(logits.shape[2:], start=2):
+        mask = mask.narrow(axis, 0, size)
+    return mask
 
 
 def whole_fields(unknown: Tensor, layers: int) -> Tensor:
     """One where the receptive field of a logit holds nothing unknown, (batch, 1, ...) of 0 and 1."""
     field = receptive_field(layers)
+    max_pool = F.max_pool3d if unknown.dim() == 5 else F.max_pool2d
     return 1 - max_pool(unknown, field, 2**layers, field // 2)
 
 
-def max_pool(x: Tensor, size: int, stride: int | None = None, padding: int = 0) -> Tensor:
-    """The largest of every box of a size, in 2D or 3D."""
-    return (F.max_pool3d if x.dim() == 5 else F.max_pool2d)(x, size, stride, padding)
-
-
-def shrunk(x: Tensor) -> Tensor:
-    """Half the resolution, by averaging."""
-    return F.avg_pool3d(x, 2) if x.dim() == 5 else F.avg_pool2d(x, 2)
-
-
-def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+def discriminator_loss(real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
     """-E[log D(x, y)] - E[log(1 - D(x, G(x)))] (Goodfellow 2014, patch-wise Isola 2017), over counted logits."""
-    triples = zip(real, fake, masks, strict=True)
-    losses = [masked_mean(F.softplus(-r), m) + masked_mean(F.softplus(f), m) for r, f, m in triples]
-    return torch.stack(losses).mean()
+    return masked_mean(F.softplus(-real), mask) + masked_mean(F.softplus(fake), mask)
 
 
-def generator_loss(fake: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+def generator_loss(fake: Tensor, mask: Tensor) -> Tensor:
     """-E[log D(x, G(x))], the non-saturating form, over counted logits."""
-    return torch.stack([masked_mean(F.softplus(-f), m) for f, m in zip(fake, masks, strict=True)]).mean()
+    return masked_mean(F.softplus(-fake), mask)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -166,13 +148,9 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
-def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
+def accuracy(real: Tensor, fake: Tensor, mask: Tensor) -> float:
     """Balanced accuracy of the verdicts that count: 0.5 is guessing."""
-    right = [
-        masked_mean((r > 0).float(), m) + masked_mean((f <= 0).float(), m)
-        for r, f, m in zip(real, fake, masks, strict=True)
-    ]
-    return float(torch.stack(right).mean()) / 2
+    return float(masked_mean((real > 0).float(), mask) + masked_mean((fake <= 0).float(), mask)) / 2
 
 
 def weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
@@ -212,16 +190,16 @@ def noisy(segmentation: Tensor, seed: int, step: int, side: int) -> Tensor:
     return segmentation + 0.1 * noise[ranks.part()].to(segmentation.device)
 
 
-def auroc(discriminator: nn.ModuleList, shown: Iterable[Pairs], layers: int) -> float | None:
-    """How well the finest scale of D ranks real above fake logits, over pairs it never learnt from; 0.5 is guessing."""
+def auroc(discriminator: nn.Module, shown: Iterable[Pairs], layers: int) -> float | None:
+    """How well D ranks real above fake logits, over pairs it never learnt from; 0.5 is guessing."""
     real, fake = [np.empty(0)], [np.empty(0)]
     with torch.inference_mode():
         for p in shown:
             on_real = judge(discriminator, p.image, p.real, p.known)
             on_fake = judge(discriminator, p.image, p.fake, p.known)
-            mask = counted(p.known, on_real, layers)[0] > 0
-            real.append(on_real[0][mask].cpu().numpy())
-            fake.append(on_fake[0][mask].cpu().numpy())
+            mask = counted(p.known, on_real, layers) > 0
+            real.append(on_real[mask].cpu().numpy())
+            fake.append(on_fake[mask].cpu().numpy())
     a, b = np.concatenate(real), np.concatenate(fake)
     if not len(a) or not len(b):
         return None

@@ -30,10 +30,10 @@ class State:
     generator: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
-    discriminator: nn.ModuleList | None = None
+    discriminator: nn.Module | None = None
     critic_optimiser: torch.optim.Optimizer | None = None
     seen: Seen = field(default_factory=Seen)
-    second: nn.ModuleList | None = None
+    second: nn.Module | None = None
     second_optimiser: torch.optim.Optimizer | None = None
     shared: nn.Module = field(init=False)
 
@@ -45,8 +45,8 @@ class State:
         cls,
         generator: nn.Module,
         config: TrainConfig,
-        discriminator: nn.ModuleList | None = None,
-        second: nn.ModuleList | None = None,
+        discriminator: nn.Module | None = None,
+        second: nn.Module | None = None,
     ) -> State:
         """A fresh state around the networks."""
         optimiser = torch.optim.AdamW(generator.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -73,18 +73,18 @@ def discriminator_step(state: State, shown: Pairs, config: TrainConfig, step: in
     if state.seen.rest > 1:
         real, fake = (adversary.noisy(m, config.seed, step, side) for side, m in enumerate((real, fake)))
     on_real, on_fake = (judged(critic, shown, segmentation, config) for segmentation in (real, fake))
-    masks = adversary.counted(ranks.joined(shown.known), on_real, config.adversary.arch.layers)
-    loss = adversary.discriminator_loss(on_real, on_fake, masks)
+    mask = adversary.counted(ranks.joined(shown.known), on_real, config.adversary.arch.layers)
+    loss = adversary.discriminator_loss(on_real, on_fake, mask)
     if step % state.seen.rest == 0:
         learn(critic, optimiser, loss)
-    return replace(figures, discriminator=float(loss.detach()), accuracy=adversary.accuracy(on_real, on_fake, masks))
+    return replace(figures, discriminator=float(loss.detach()), accuracy=adversary.accuracy(on_real, on_fake, mask))
 
 
-def judged(critic: nn.ModuleList, shown: Pairs, segmentation: Tensor, config: TrainConfig) -> list[Tensor]:
+def judged(critic: nn.Module, shown: Pairs, segmentation: Tensor, config: TrainConfig) -> Tensor:
     """What D thinks of real or fake maps, those of all processes together."""
     with precision(config, shown.image.device):
         logits = adversary.judge(critic, shown.image, segmentation, shown.known)
-    return [ranks.joined(logit) for logit in logits]
+    return ranks.joined(logits)
 
 
 def learn(critic: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -139,11 +139,11 @@ def second_step(state: State, real: Tensor, fake: Tensor, config: TrainConfig, f
     return replace(figures, second=float(loss.detach()), second_accuracy=second_accuracy(on_real, on_fake))
 
 
-def opinion(second: nn.ModuleList, maps: Tensor, config: TrainConfig) -> list[Tensor]:
+def opinion(second: nn.Module, maps: Tensor, config: TrainConfig) -> Tensor:
     """What D2 thinks of soft maps, those of all processes together."""
     with precision(config, maps.device):
         logits = verdicts(second, maps)
-    return [ranks.joined(logit) for logit in logits]
+    return ranks.joined(logits)
 
 
 def generator_step(
@@ -161,8 +161,8 @@ def generator_step(
     if shown is not None and figures.weight > 0 and state.discriminator is not None:
         state.discriminator.requires_grad_(False)
         on_fake = judged(state.discriminator, shown, shown.fake, config)
-        masks = adversary.counted(ranks.joined(shown.known), on_fake, config.adversary.arch.layers)
-        adversarial = adversary.generator_loss(on_fake, masks)
+        mask = adversary.counted(ranks.joined(shown.known), on_fake, config.adversary.arch.layers)
+        adversarial = adversary.generator_loss(on_fake, mask)
         figures = replace(figures, adversarial=float(adversarial.detach()))
         if step % RATIO_EVERY == 0:
             ratio = figures.weight * adversary.gradient_ratio(segmentation, adversarial, state.generator)

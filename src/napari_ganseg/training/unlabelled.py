@@ -20,7 +20,7 @@ from napari_ganseg.training.unlabelled_samples import UnlabelledBatch
 BOX = 15_485_863  # keeps a box's random numbers apart from the samples'
 
 
-def build_second(config: TrainConfig, device: torch.device) -> nn.ModuleList | None:
+def build_second(config: TrainConfig, device: torch.device) -> nn.Module | None:
     """A fresh second discriminator, which sees one soft map per class and no image; None where its weight is zero."""
     if config.unlabelled.adversary == 0:
         return None
@@ -96,18 +96,16 @@ def second_weight_at(step: int, config: TrainConfig, seen: Seen) -> float:
     return config.unlabelled.adversary * risen(step, config) * seen.second_scale
 
 
-def second_loss(on_labelled: Sequence[Tensor], on_unlabelled: Sequence[Tensor]) -> Tensor:
-    """-E[log D(G(x))] over labelled x - E[log(1 - D(G(x)))] over unlabelled x, soft maps both; a mean over scales."""
-    pairs = zip(on_labelled, on_unlabelled, strict=True)
-    return torch.stack([F.softplus(-r).mean() + F.softplus(f).mean() for r, f in pairs]).mean()
+def second_loss(on_labelled: Tensor, on_unlabelled: Tensor) -> Tensor:
+    """-E[log D(G(x))] over labelled x - E[log(1 - D(G(x)))] over unlabelled x, soft maps both."""
+    return F.softplus(-on_labelled).mean() + F.softplus(on_unlabelled).mean()
 
 
-def fooling_loss(on_unlabelled: Sequence[Tensor]) -> Tensor:
-    """-E[log D(G(x))] over unlabelled x, the non-saturating form; a mean over scales."""
-    return torch.stack([F.softplus(-f).mean() for f in on_unlabelled]).mean()
+def fooling_loss(on_unlabelled: Tensor) -> Tensor:
+    """-E[log D(G(x))] over unlabelled x, the non-saturating form."""
+    return F.softplus(-on_unlabelled).mean()
 
 
-def second_accuracy(on_labelled: Sequence[Tensor], on_unlabelled: Sequence[Tensor]) -> float:
+def second_accuracy(on_labelled: Tensor, on_unlabelled: Tensor) -> float:
     """Balanced accuracy: 0.5 is guessing."""
-    pairs = zip(on_labelled, on_unlabelled, strict=True)
-    return float(torch.stack([(r > 0).float().mean() + (f <= 0).float().mean() for r, f in pairs]).mean()) / 2
+    return float((on_labelled > 0).float().mean() + (on_unlabelled <= 0).float().mean()) / 2
