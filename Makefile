@@ -8,6 +8,8 @@ GANSEG_DATA ?= $(abspath ../shared/data)
 export GANSEG_DATA
 XVFB := $(shell [ "$$(uname -s)" = Linux ] && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"')
 
+BOTH_CORES := -n 2 --dist worksteal
+
 .PHONY: demo test test-wheel lint screenshot wheel clean
 
 demo: $(VENV)/.installed-$(QT)
@@ -15,7 +17,7 @@ demo: $(VENV)/.installed-$(QT)
 	else $(XVFB) $(BIN)/python -m napari_ganseg.plugin.demo --out demo_output; fi
 
 test: $(VENV)/.installed-test-$(QT)
-	$(XVFB) $(BIN)/python -m pytest
+	$(XVFB) $(BIN)/python -m pytest $(BOTH_CORES)
 
 # The same two from a built wheel, in a fresh environment beside napari[all] (with QT=pyside6: beside napari[pyside6]).
 comma := ,
@@ -26,7 +28,7 @@ test-wheel: wheel
 	$(WHEEL_VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t dist/*.whl | head -1)[test$(if $(filter pyside6,$(QT)),$(comma)pyside6)]"
 	$(WHEEL_VENV)/bin/npe2 validate napari-ganseg
 	$(XVFB) $(WHEEL_VENV)/bin/python -m napari_ganseg.plugin.demo --out demo_output
-	$(XVFB) $(WHEEL_VENV)/bin/python -m pytest
+	$(XVFB) $(WHEEL_VENV)/bin/python -m pytest $(BOTH_CORES)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/npe2 validate napari-ganseg
