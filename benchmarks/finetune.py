@@ -110,8 +110,8 @@ def finetuned(
     (image,) = viewer.open(folder / "images" / options.case, plugin="napari-ganseg")
     _, tune = viewer.window.add_plugin_dock_widget("napari-ganseg", "Fine-tune a model")
     paint(viewer, tune, truth, slices)
-    tune.start.value, tune.name.value, tune.meaning.value = start, name, "range"
-    tune.budget.value = next(b for b in tune.budget.choices if b.name == options.budget)
+    tune.model.start.value, tune.model.name.value, tune.lessons.meaning.value = start, name, "range"
+    tune.model.budget.value = next(b for b in tune.model.budget.choices if b.name == options.budget)
     snap(viewer, options.out / f"finetune-{name}-1-painted.png")
     minutes = train(viewer, tune, options.out / f"finetune-{name}")
     _, segment = viewer.window.add_plugin_dock_widget("napari-ganseg", "Segment CT or MRI")
@@ -122,15 +122,15 @@ def finetuned(
     for other in others:
         (layer,) = viewer.open(folder / "images" / other, plugin="napari-ganseg")
         scores.append(dice(segmented(viewer, segment, layer, name), parotids(folder, other)[0]))
-    tune.autosave.close()
+    tune.lessons.autosave.close()
     viewer.close()
     return Found(dice(mine[rest], truth[rest]), dice(mine, truth), tuple(scores), minutes)
 
 
 def paint(viewer: Any, tune: Any, truth: Labels, slices: Labels) -> None:
     """New labels, two named classes, ten slices."""
-    tune.new_button.native.click()
-    layer = tune.labels.value
+    tune.lessons.new_button.native.click()
+    layer = tune.lessons.labels.value
     for value in PAROTIDS:
         for z in slices:
             where = np.nonzero(truth[z] == value)
@@ -145,7 +145,7 @@ def train(viewer: Any, tune: Any, stem: Path) -> float:
     from napari_ganseg.plugin.worker import CHILD, job_of
 
     began = time.monotonic()
-    tune.button.native.click()
+    tune.model.button.native.click()
     is_snapped = is_stopped = False
     while job_of(viewer, CHILD) is not None:
         wait(500)

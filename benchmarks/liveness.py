@@ -271,7 +271,7 @@ def training(desk: Desk) -> Part:
     paint(widget)
     end_measuring()  # of the pace, which is not what is measured here
     rest = rested(desk)
-    widget.button.native.click()
+    widget.model.button.native.click()
     desk.wait(lambda: said(widget, "training") is not None or job_of(desk.viewer, CHILD) is None, "starting")
     desk.rest(TRAINING_S)
 
@@ -311,15 +311,15 @@ def paint(widget: Any) -> None:
     """Some slices of the sample's labels, on a new layer, to be learnt from scratch."""
     from napari_ganseg.plugin.reader import open_files
 
-    widget.new_button.native.click()
-    layer, ((truth, *_), *_) = widget.labels.value, open_files(str(LABELS))
+    widget.lessons.new_button.native.click()
+    layer, ((truth, *_), *_) = widget.lessons.labels.value, open_files(str(LABELS))
     filled = np.flatnonzero(np.asarray(truth).any(axis=(1, 2)))
     chosen = filled[np.linspace(0, len(filled) - 1, PAINTED).round().astype(int)]
     painted = layer.data.copy()
     painted[chosen] = np.asarray(truth)[chosen]
     layer.data = painted
-    widget.start.value, widget.name.value = "", "liveness"
-    widget.budget.value = widget.budget.choices[0]
+    widget.model.start.value, widget.model.name.value = "", "liveness"
+    widget.model.budget.value = widget.model.budget.choices[0]
 
 
 def said(widget: Any, word: str) -> float | None:

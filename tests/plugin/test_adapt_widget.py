@@ -14,7 +14,7 @@ from hands import AFFINE, MakeScan, opened
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import list_models
-from napari_ganseg.plugin import finetune_widget, training_view
+from napari_ganseg.plugin import finetune_widget, model_form, training_view
 from napari_ganseg.plugin.adapt_form import USUAL, AdaptForm
 from napari_ganseg.plugin.adapt_task import make_folder
 from napari_ganseg.plugin.finetune_widget import FineTuneWidget
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Runs and models of the test's own; one 3D model, one 2D."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("GANSEG_MODELS", str(tmp_path / "parents"))
-    monkeypatch.setattr(finetune_widget.Pace, "of", lambda *_: 1.0)
+    monkeypatch.setattr(model_form.Pace, "of", lambda *_: 1.0)
     monkeypatch.setattr("napari_ganseg.models.library.SHIPPED", tmp_path / "none")
     (tmp_path / "parents").mkdir()
     saved(tmp_path / "parents", classes=2)
@@ -71,7 +71,7 @@ def desk(make_napari_viewer: Callable[..., Any], make_scan: MakeScan) -> Iterato
     _, widget = viewer.window.add_plugin_dock_widget("napari-ganseg", "Fine-tune a model")
     widget.adapt.model.value = "tiny"
     yield viewer, widget
-    widget.autosave.close()
+    widget.lessons.autosave.close()
 
 
 def tick(form: AdaptForm, row: int, *, is_wanted: bool) -> None:

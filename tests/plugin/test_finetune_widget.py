@@ -13,7 +13,7 @@ from hands import MakeScan, opened
 
 from napari_ganseg.errors import UsageError
 from napari_ganseg.models import list_models, load_model
-from napari_ganseg.plugin import budget, finetune_task, finetune_widget, left_bar, training_view
+from napari_ganseg.plugin import budget, finetune_task, finetune_widget, left_bar, model_form, training_view
 from napari_ganseg.plugin.finetune_task import adopt, lesson_of, make_folder
 from napari_ganseg.plugin.finetune_widget import FineTuneWidget
 from napari_ganseg.plugin.worker import CHILD, job_of
@@ -57,13 +57,13 @@ def desk(make_napari_viewer: Callable[..., Any], make_scan: MakeScan) -> Iterato
     opened(viewer, make_scan(array=(BRIGHT + noise).T.copy()))
     _, widget = viewer.window.add_plugin_dock_widget("napari-ganseg", "Fine-tune a model")
     yield viewer, widget
-    widget.autosave.close()
+    widget.lessons.autosave.close()
 
 
 def paint(widget: FineTuneWidget, slices: list[int]) -> Any:
     """Paint the bright box on some slices, on a new layer."""
-    widget.new_button.native.click()
-    layer = widget.labels.value
+    widget.lessons.new_button.native.click()
+    layer = widget.lessons.labels.value
     data = layer.data.copy()
     data[slices] = BRIGHT.astype(bool)[slices]
     layer.data = data
@@ -81,21 +81,21 @@ def test_from_paint_to_a_model_in_every_list(
     """The whole way, with a real process that trains."""
     viewer, widget = desk
     _, segment = viewer.window.add_plugin_dock_widget("napari-ganseg", "Segment CT or MRI")
-    monkeypatch.setattr(finetune_widget, "BUDGETS", (budget.Budget("Quick look", 8),))
+    monkeypatch.setattr(model_form, "BUDGETS", (budget.Budget("Quick look", 8),))
     paint(widget, [4, 6, 8, 10, 12, 14, 15])
-    widget.meaning.value = "range"
-    widget.start.value, widget.name.value = "", "box"
+    widget.lessons.meaning.value = "range"
+    widget.model.start.value, widget.model.name.value = "", "box"
     widget.reset_choices()
-    widget.button.native.click()
+    widget.model.button.native.click()
     assert widget.tabs.currentIndex() == finetune_widget.TRAINING
     assert "Busy" not in segment.button.text  # one may segment meanwhile
     for _ in range(2):
-        widget.button.native.click()  # three clicks start one training
+        widget.model.button.native.click()  # three clicks start one training
     assert len(left_runs()) <= 1
     widget.view.cancel_button.click()
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None, timeout=120_000)
     assert widget.view.words.text() == "Cancelled; nothing was kept."
-    widget.button.native.click()
+    widget.model.button.native.click()
     qtbot.waitUntil(lambda: job_of(viewer, CHILD) is None, timeout=120_000)
     assert widget.view.words.text() == "Done."
     assert "box" in segment.model.choices
@@ -110,12 +110,12 @@ def test_from_paint_to_a_model_in_every_list(
 
 def test_what_unpainted_means_is_said_in_full_and_follows_the_view(desk: tuple[Any, FineTuneWidget]) -> None:
     viewer, widget = desk
-    assert widget.means.value.startswith("Slices with any paint are complete, the others unknown.")
-    assert widget.means.value.endswith("(Slices as you see them now: axial.)")
+    assert widget.lessons.means.value.startswith("Slices with any paint are complete, the others unknown.")
+    assert widget.lessons.means.value.endswith("(Slices as you see them now: axial.)")
     viewer.dims.order = (1, 0, 2)
-    assert widget.means.value.endswith("coronal.)")
-    widget.meaning.value = "painted"
-    assert widget.means.value == "Only painted voxels are known."
+    assert widget.lessons.means.value.endswith("coronal.)")
+    widget.lessons.meaning.value = "painted"
+    assert widget.lessons.means.value == "Only painted voxels are known."
 
 
 def test_nothing_painted_is_said_and_nothing_starts(
@@ -124,8 +124,8 @@ def test_nothing_painted_is_said_and_nothing_starts(
     viewer, widget = desk
     told: list[str] = []
     monkeypatch.setattr("napari_ganseg.plugin.job_button.show_error", told.append)
-    widget.new_button.native.click()
-    widget.button.native.click()
+    widget.lessons.new_button.native.click()
+    widget.model.button.native.click()
     assert told == ["Nothing is painted in scan labels. Paint each structure with its own label first."]
     assert job_of(viewer, CHILD) is None
 
@@ -136,15 +136,15 @@ def test_nothing_painted_is_said_and_nothing_starts(
 def test_a_name_that_cannot_be_is_said(desk: tuple[Any, FineTuneWidget], name: str, message: str) -> None:
     _, widget = desk
     paint(widget, [5, 6, 7])
-    widget.name.value = name
+    widget.model.name.value = name
     with pytest.raises(UsageError, match=message):
-        widget._task()
+        widget.model.task()
 
 
 def test_the_suggested_name_is_free(desk: tuple[Any, FineTuneWidget]) -> None:
     _, widget = desk
-    widget.start.value = "tiny"
-    assert widget.name.value == "tiny-2"
+    widget.model.start.value = "tiny"
+    assert widget.model.name.value == "tiny-2"
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "ASL"])
@@ -172,12 +172,12 @@ def test_a_lesson_reaches_the_disk_where_it_was_painted(
 def test_two_pairs_of_one_name_are_two_cases(desk: tuple[Any, FineTuneWidget]) -> None:
     viewer, widget = desk
     paint(widget, [5, 6, 7])
-    widget.add_button.native.click()
+    widget.lessons.add_button.native.click()
     paint(widget, [8, 9])
-    widget.add_button.native.click()
-    assert [lesson.case for lesson in widget._task().lessons] == ["scan.nii", "scan-2.nii"]
-    viewer.layers.remove(widget.labels.value)
-    assert len(widget._task().lessons) == 1
+    widget.lessons.add_button.native.click()
+    assert [lesson.case for lesson in widget.model.task().lessons] == ["scan.nii", "scan-2.nii"]
+    viewer.layers.remove(widget.lessons.labels.value)
+    assert len(widget.model.task().lessons) == 1
 
 
 def test_a_model_that_is_not_better_is_used_only_on_request(home: Path) -> None:
@@ -273,7 +273,7 @@ def test_two_viewers_train_side_by_side(
     ends["two"] = True
     qtbot.waitUntil(lambda: views["two"][1].view.words.text() == "Done.")
     for _, widget in views.values():
-        widget.autosave.close()
+        widget.lessons.autosave.close()
 
 
 def test_a_left_training_can_be_thrown_away(home: Path, qtbot: Any) -> None:
@@ -316,16 +316,16 @@ def test_new_labels_take_the_parents_classes_and_unpainted_ones_stay_unknown(
     desk: tuple[Any, FineTuneWidget],
 ) -> None:
     _, widget = desk
-    widget.new_button.native.click()
-    assert [c.name for c in widget.classes.classes()] == []
-    widget.start.value = "tiny"
-    assert [c.name for c in widget.classes.classes()] == ["organ 1", "organ 2"]
-    layer = widget.labels.value
+    widget.lessons.new_button.native.click()
+    assert [c.name for c in widget.lessons.classes.classes()] == []
+    widget.model.start.value = "tiny"
+    assert [c.name for c in widget.lessons.classes.classes()] == ["organ 1", "organ 2"]
+    layer = widget.lessons.labels.value
     layer.data = np.where(BRIGHT > 0, 1, 0).astype(np.uint8)
-    widget.meaning.value = "background"
-    (lesson,) = widget._task().lessons
+    widget.lessons.meaning.value = "background"
+    (lesson,) = widget.model.task().lessons
     assert lesson.annotation.missing == {2}
-    folder = make_folder(widget._task())
+    folder = make_folder(widget.model.task())
     (verdict,) = scan_folder(folder / "data")
     assert verdict.case is not None
     assert verdict.case.annotation.missing == {2}
