@@ -33,7 +33,7 @@ the last layer). AUROC is its own on calibration patients, which always shows it
 shuffled ones. Negative results stay in.
 
 The longer studies came after the test figures of the short ones had been seen. They ask the same of networks that had
-more steps, of those arms alone that were at least 0.005 Dice above the plain network on calibration in the short study.
+more steps, and of the mean teacher alone, which calibration chose in both short ones.
 
 ```bash
 export GANSEG_DATA=...                     # the folder of the project's data

@@ -202,7 +202,7 @@ def test_of_two_studies_on_the_same_data_calibration_chooses_the_number_of_steps
     tmp_path: Path, calibration: float, steps: int, gain: float
 ) -> None:
     short = a_study()
-    longer = at_length(short, 12, "mean teacher")
+    longer = at_length(short, 12)
     recorded(tmp_path, short, {"mean teacher": 0.01}, {"mean teacher": 0.03})
     stored = lines(recorded(tmp_path, longer, {"mean teacher": -0.02}, {"mean teacher": calibration}))
     (claim,) = claims_of([short, longer], stored)
@@ -215,7 +215,7 @@ def test_of_two_studies_on_the_same_data_calibration_chooses_the_number_of_steps
 
 def test_a_longer_study_keeps_everything_but_steps_and_arms() -> None:
     short = a_study()
-    longer = at_length(short, 12, "mean teacher")
+    longer = at_length(short, 12)
     assert longer.arms == {8: ("supervised", "mean teacher", LAST)}
     assert replace(longer, name=short.name, arms=short.arms, config=short.config) == short
     assert longer.config == replace(short.config, steps=12, validate_every=12)
