@@ -44,7 +44,7 @@ python -m benchmarks.accuracy --report     # this page
 
 
 def report(studies: Sequence[str], record: Path = RECORD, page: Path = PAGE) -> int:
-    """Write and print the page; 0 where the claim on few labels holds in every study."""
+    """Write and print the page; 0 where the claim on few labels holds on every data set."""
     stored = lines(record)
     chosen = [known_studies()[name] for name in studies]
     claims = claims_of(chosen, stored)
@@ -82,7 +82,7 @@ def made_on(stored: Sequence[Line]) -> Iterator[str]:
 
 
 def claim_lines(claims: Sequence[Claim]) -> Iterator[str]:
-    """What was chosen in every study, and whether its claim holds."""
+    """What was chosen on every data set, and whether its claim holds."""
     yield "The setting of a data set is the arm, with an adversary or unlabelled scans, and the number of steps that is"
     yield f"best on the calibration patients. The claim holds where its test Dice less that of *{PLAIN_ARM}* at equal"
     yield "steps has an interval above zero and all runs are done."

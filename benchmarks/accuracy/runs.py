@@ -64,7 +64,7 @@ def waiting(studies: Sequence[Study], record: Path = RECORD) -> list[Entry]:
 
 
 def ready(chosen: Sequence[Study], record: Path = RECORD) -> list[Entry]:
-    """Those that may begin: equal time only once the other arms of its budget and seed are done."""
+    """Those that may begin: equal time only once the arms that it is equal to are done."""
     left = waiting(chosen, record)
     others = {(e.study, e.labels, e.seed) for e in left if e.arm not in (LAST, EVERY)}
     return [e for e in left if e.arm != LAST or (e.study, e.labels, e.seed) not in others]

@@ -11,15 +11,16 @@ from typing import TypeVar
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QInputDialog
 
-from napari_ganseg.errors import FileError, GansegError, UsageError
+from napari_ganseg.errors import FileError, UsageError
 from napari_ganseg.io.stored import StoredGrid
 from napari_ganseg.plugin.autosave import note_saved
 from napari_ganseg.plugin.layers import bare, contrast, labels_layer, placed, put_on
 from napari_ganseg.plugin.placement import Placement
 from napari_ganseg.plugin.registry import KEY, placement_of
+from napari_ganseg.plugin.slots import careful
 from napari_ganseg.plugin.writer import save_layer
 
 L = TypeVar("L", bound=Layer)
@@ -30,13 +31,10 @@ def in_words(command: Command) -> Command:
     """Show what goes wrong in a command as a message; an exception in a menu could end napari."""
 
     @wraps(command)
-    def careful(viewer: napari.Viewer) -> None:
-        try:
-            command(bare(viewer))
-        except GansegError as error:
-            show_error(str(error))
+    def commanded(viewer: napari.Viewer) -> None:
+        careful(command)(bare(viewer))
 
-    return careful
+    return commanded
 
 
 @in_words
